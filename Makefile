@@ -1,0 +1,61 @@
+# Everything runs in .venv, which the targets make themselves: only Python 3.11+ and make have to be there.
+# Another interpreter: make test PYTHON=python3.12
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+# More options of `denpa train` for the demo: make demo DEMO="--epochs 5"
+DEMO ?= --hidden 100 --optimizer adam --lr 0.003 --batch-size 50 --epochs 40 --seed 0
+# More options of pytest: make test PYTEST="-x -k softmax"
+PYTEST ?=
+
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint format bench campaign clean
+
+help:  ## Show the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+demo: .venv/.all  ## Train a network on the digits data and write its report
+	@rm -rf denpa-runs/demo
+	$(BIN)/denpa train digits --out denpa-runs/demo $(DEMO)
+
+test: lint  ## Lint, types and the whole test suite
+	$(BIN)/python -m pytest $(PYTEST)
+
+lint: .venv/.test  ## Ruff, its formatter, and mypy --strict
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: .venv/.test  ## Format the code and apply ruff's safe fixes
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: .venv/.bench  ## Run every benchmark beside PyTorch, JAX, MyGrad and autograd
+	@set -e; for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python "$$file"; done
+
+campaign: .venv/.bench  ## The long tests: kills, mutations, thousands of random networks
+	$(BIN)/python -m pytest -m slow $(PYTEST)
+
+clean:  ## Remove the environment, caches, build outputs and the demo's run
+	rm -rf .venv build dist denpa-runs/demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find src tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+# A stamp is written last, so an interrupted installation is done again; a changed pyproject.toml installs again.
+.venv/.all: EXTRAS := all
+.venv/.test: EXTRAS := all,test
+.venv/.bench: EXTRAS := all,test,bench
+.venv/.all .venv/.test .venv/.bench: pyproject.toml | .venv/.made
+	@echo "installing denpa[$(EXTRAS)] into .venv"
+	@$(PIP) install --editable '.[$(EXTRAS)]'
+	@touch $@
+
+.venv/.made:
+	@command -v $(PYTHON) >/dev/null || { \
+	  echo "denpa needs Python 3.11 or newer; '$(PYTHON)' is not there. Name yours: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "denpa needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv .venv || { \
+	  echo "'$(PYTHON) -m venv' failed. On Debian and Ubuntu the package python3-venv is missing: sudo apt install python3-venv" >&2; exit 1; }
+	@touch $@
