@@ -1,0 +1,197 @@
+"""Reverse-mode differentiation: one iterative `backward`, and the transformations built on it.
+
+The chain rule has its one home here: `pull` walks the nodes in reverse topological order once, asks each primitive for
+its vector-Jacobian product, and adds what comes back along every edge.  With arrays for cotangents it is the fast path;
+with Tensors the backward pass is itself recorded, and can be drawn, explained and differentiated again.
+Source: seed 000 §5.2 (chain rule), seed 001 (45)–(54) (the products nearer the output are reused).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, overload
+
+import numpy as np
+
+from denpa.arrays import Array, as_value, freeze, is_float
+from denpa.errors import DTypeError, GradientError, ShapeError, UsageError, user_line
+from denpa.graph import FUNCTIONS, Graph, Node, Tensor, ancestors, by_serial, leaf, require_scalar
+from denpa.ops.elementwise import identity
+from denpa.ops.reducing import sum_to
+from denpa.ops.shaping import astype
+from denpa.tree import flatten, gradient_like
+
+
+def pull(root: Node, g: Any, order: Sequence[Node], *, record: bool = False, keep: bool = True) -> dict[Node, Any]:
+    """Cotangents of the nodes in `order` (topological, those a gradient is wanted for or passes through).
+
+    record=False: arrays in, arrays out.  record=True: Tensors, the pass becomes a graph.
+    keep=False drops a node's cotangent as soon as it has been passed on; those of leaves stay.
+    """
+    cotangents: dict[Node, Any] = dict.fromkeys(order)
+    cotangents[root] = g
+    wrap = Tensor if record else _value
+    for node in reversed(order):
+        g = cotangents[node]
+        op = node.op
+        if g is None or op is None:
+            continue
+        inputs = node.inputs
+        needs = [n in cotangents for n in inputs]
+        if True not in needs:
+            continue
+        parts = op.pull_back(g, wrap(node), [wrap(n) for n in inputs], node.params, needs)
+        for n, need, part in zip(inputs, needs, parts, strict=True):
+            if not need or part is None:
+                continue
+            value = n.value
+            if part.shape != value.shape:
+                part = sum_to(part, shape=value.shape)
+            if part.dtype != value.dtype:
+                part = astype(part, value.dtype)
+            old = cotangents[n]
+            cotangents[n] = part if old is None else old + part
+        if not keep:
+            del cotangents[node]
+    return cotangents
+
+
+def _value(node: Node) -> Array:
+    return node.value
+
+
+def _cotangent(root: Node, g: Any, record: bool) -> Any:
+    """The seed of the pass: 1 for a scalar result, else the given g, which must have the result's shape."""
+    if not is_float(root.value):
+        raise DTypeError(
+            "a gradient needs a floating-point result", where=user_line(), got=f"{root.label}: dtype {root.value.dtype}"
+        )
+    if g is None:
+        require_scalar(root.value, "a gradient without a cotangent")
+        g = root.value.dtype.type(1)
+    elif not isinstance(g, Tensor):
+        g = as_value(g, root.value.dtype)
+    if tuple(g.shape) != tuple(root.value.shape):
+        raise ShapeError(
+            "the cotangent must have the shape of the result",
+            where=user_line(),
+            got=f"{tuple(g.shape)}",
+            want=f"{tuple(root.value.shape)}",
+        )
+    if record:
+        return g if isinstance(g, Tensor) else Tensor(leaf(g, "constant", "1" if g.shape == () and g == 1 else "g"))
+    return g.value if isinstance(g, Tensor) else g
+
+
+class Gradients(Mapping[Any, Array]):
+    """∂root/∂node by Tensor or by name, for every node the gradient passed through.
+
+    A gradient that was not computed (the root does not depend on the Tensor, or it is an integer) is a GradientError that
+    says why, never a zero; `get` returns None for it.
+    """
+
+    def __init__(self, root: Node, cotangents: dict[Node, Any]) -> None:
+        self.root = root
+        self.by_node: dict[Node, Any] = {n: g for n, g in cotangents.items() if g is not None}
+
+    def __getitem__(self, key: Tensor | Node | str) -> Any:
+        node = self._node(key)
+        if node in self.by_node:
+            return self.by_node[node]
+        raise GradientError(
+            f"the gradient of {self.root.label!r} with respect to {node.label!r} was not computed",
+            where=user_line(),
+            got=_why_not(self.root, node),
+            fix="this is not the same as a gradient of zero; ask only for what the result depends on",
+        )
+
+    def _node(self, key: Tensor | Node | str) -> Node:
+        if isinstance(key, Tensor):
+            return key.node
+        if isinstance(key, Node):
+            return key
+        if not isinstance(key, str):
+            raise UsageError("gradients are looked up by Tensor or by name", where=user_line(), got=type(key).__name__)
+        found = [n for n in self.by_node if n.name == key]
+        if len(found) == 1:
+            return found[0]
+        names = ", ".join(sorted({n.name for n in self.by_node if n.name})) or "none is named"
+        raise GradientError(
+            f"{len(found) or 'no'} gradient{'s are' if len(found) > 1 else ' is'} known by the name {key!r}",
+            where=user_line(),
+            want=f"one of: {names}",
+            fix="name inputs with denpa.tensor(..., name=...), or look up by Tensor",
+        )
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        """The gradient, or `default` when it was not computed."""
+        if isinstance(key, str):
+            found = [n for n in self.by_node if n.name == key]
+            return self.by_node[found[0]] if len(found) == 1 else default
+        return self.by_node.get(self._node(key), default)
+
+    def __contains__(self, key: object) -> bool:
+        return self.get(key) is not None
+
+    def __iter__(self) -> Iterator[Any]:
+        """Named nodes by name, the others as Tensors, inputs first."""
+        return (n.name or Tensor(n) for n in sorted(self.by_node, key=by_serial))
+
+    def __len__(self) -> int:
+        return len(self.by_node)
+
+    def __repr__(self) -> str:
+        named = {n.name: g for n, g in self.by_node.items() if n.name}
+        return f"<Gradients of {self.root.label}: {named}>"
+
+
+def _why_not(root: Node, node: Node) -> str:
+    if not is_float(node.value):
+        return f"its dtype is {node.value.dtype}; only floating-point values have gradients"
+    if node.kind == "constant":
+        return "it is a constant"
+    return "the result does not depend on it" if node not in set(ancestors([root])) else "a non-differentiable step lies between"
+
+
+def backward(t: Tensor, g: Any = None, *, record: bool = False) -> Gradients:
+    """All gradients of `t` in one backward pass, by Tensor or by name; mutates nothing.
+
+    g: cotangent of t's shape, may be left out for shape ().  record=True returns Tensors (the pass is a graph).
+    GradientError when t depends on no floating-point input.  Source: seed 000, "all inputs in one pass".
+    """
+    root = _root(t)
+    seed = _cotangent(root, g, record)
+    order = ancestors([root], requires_only=True)
+    with np.errstate(all="ignore"):  # a derivative that is inf or NaN shows as such in the result
+        cotangents = pull(root, seed, order, record=record)
+    if not record:
+        for value in cotangents.values():
+            freeze(value)
+    return Gradients(root, cotangents)
+
+
+def _root(t: Tensor) -> Node:
+    if not isinstance(t, Tensor):
+        raise UsageError("backward needs a Tensor", where=user_line(), got=type(t).__name__)
+    if not t.node.requires:
+        raise GradientError(
+            "nothing to differentiate: the result depends on no floating-point input",
+            where=user_line(),
+            got=f"{t.node.label} of dtype {t.dtype}",
+            fix="make the inputs with denpa.tensor(...) as floats, outside no_grad",
+        )
+    return t.node
+
+
+def backward_into_leaves(t: Tensor, g: Any, accumulate: bool) -> None:
+    """`Tensor.backward`: leave each leaf's gradient in its `.grad`."""
+    root = _root(t)
+    order = ancestors([root], requires_only=True)
+    with np.errstate(all="ignore"):
+        cotangents = pull(root, _cotangent(root, g, False), order, keep=False)
+    for node, gradient in cotangents.items():
+        if node.op is None and gradient is not None:
+            node.grad = freeze(node.grad + gradient if accumulate and node.grad is not None else gradient)
+
+
+FUNCTIONS["backward_into_leaves"] = backward_into_leaves
