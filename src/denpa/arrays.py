@@ -57,7 +57,7 @@ def as_value(data: Any, dtype: Any = None) -> Array:
 
 
 def is_float(value: Array) -> bool:
-    """True for real floating dtypes (and complex, which only the complex-step check uses): those that have a gradient."""
+    """True for the dtypes that have a gradient: real floating point (and complex, for the complex-step check)."""
     return value.dtype.kind in "fc"
 
 

@@ -8,18 +8,15 @@ Source: seed 000 §5.2 (chain rule), seed 001 (45)–(54) (the products nearer t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, overload
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
+import denpa.ops  # noqa: F401  registers the primitives that the passes below are written with
 from denpa.arrays import Array, as_value, freeze, is_float
 from denpa.errors import DTypeError, GradientError, ShapeError, UsageError, user_line
-from denpa.graph import FUNCTIONS, Graph, Node, Tensor, ancestors, by_serial, leaf, require_scalar
-from denpa.ops.elementwise import identity
-from denpa.ops.reducing import sum_to
-from denpa.ops.shaping import astype
-from denpa.tree import flatten, gradient_like
+from denpa.graph import FUNCTIONS, Node, Tensor, ancestors, by_serial, leaf, require_scalar
 
 
 def pull(root: Node, g: Any, order: Sequence[Node], *, record: bool = False, keep: bool = True) -> dict[Node, Any]:
@@ -46,9 +43,9 @@ def pull(root: Node, g: Any, order: Sequence[Node], *, record: bool = False, kee
                 continue
             value = n.value
             if part.shape != value.shape:
-                part = sum_to(part, shape=value.shape)
+                part = FUNCTIONS["sum_to"](part, value.shape)
             if part.dtype != value.dtype:
-                part = astype(part, value.dtype)
+                part = FUNCTIONS["astype"](part, value.dtype)
             old = cotangents[n]
             cotangents[n] = part if old is None else old + part
         if not keep:
@@ -60,7 +57,7 @@ def _value(node: Node) -> Array:
     return node.value
 
 
-def _cotangent(root: Node, g: Any, record: bool) -> Any:
+def cotangent(root: Node, g: Any, record: bool) -> Any:
     """The seed of the pass: 1 for a scalar result, else the given g, which must have the result's shape."""
     if not is_float(root.value):
         raise DTypeError(
@@ -86,8 +83,8 @@ def _cotangent(root: Node, g: Any, record: bool) -> Any:
 class Gradients(Mapping[Any, Array]):
     """∂root/∂node by Tensor or by name, for every node the gradient passed through.
 
-    A gradient that was not computed (the root does not depend on the Tensor, or it is an integer) is a GradientError that
-    says why, never a zero; `get` returns None for it.
+    A gradient that was not computed (the root does not depend on the Tensor, or it is an integer) is a GradientError
+    that says why, never a zero; `get` returns None for it.
     """
 
     def __init__(self, root: Node, cotangents: dict[Node, Any]) -> None:
@@ -150,7 +147,11 @@ def _why_not(root: Node, node: Node) -> str:
         return f"its dtype is {node.value.dtype}; only floating-point values have gradients"
     if node.kind == "constant":
         return "it is a constant"
-    return "the result does not depend on it" if node not in set(ancestors([root])) else "a non-differentiable step lies between"
+    return (
+        "the result does not depend on it"
+        if node not in set(ancestors([root]))
+        else "a non-differentiable step lies between"
+    )
 
 
 def backward(t: Tensor, g: Any = None, *, record: bool = False) -> Gradients:
@@ -160,7 +161,7 @@ def backward(t: Tensor, g: Any = None, *, record: bool = False) -> Gradients:
     GradientError when t depends on no floating-point input.  Source: seed 000, "all inputs in one pass".
     """
     root = _root(t)
-    seed = _cotangent(root, g, record)
+    seed = cotangent(root, g, record)
     order = ancestors([root], requires_only=True)
     with np.errstate(all="ignore"):  # a derivative that is inf or NaN shows as such in the result
         cotangents = pull(root, seed, order, record=record)
@@ -188,7 +189,7 @@ def backward_into_leaves(t: Tensor, g: Any, accumulate: bool) -> None:
     root = _root(t)
     order = ancestors([root], requires_only=True)
     with np.errstate(all="ignore"):
-        cotangents = pull(root, _cotangent(root, g, False), order, keep=False)
+        cotangents = pull(root, cotangent(root, g, False), order, keep=False)
     for node, gradient in cotangents.items():
         if node.op is None and gradient is not None:
             node.grad = freeze(node.grad + gradient if accumulate and node.grad is not None else gradient)

@@ -24,7 +24,7 @@ def message(
     want: str | None = None,
     fix: str | None = None,
 ) -> str:
-    """The one layout of an error: the fact first, then a line each for where, got, want and fix (those that are given)."""
+    """The one layout of an error: the fact first, then a line each for where, got, want and fix, where given."""
     lines = [what]
     for label, text in (("where", where), ("got", got), ("want", want), ("fix", fix)):
         if text is not None:
@@ -33,7 +33,7 @@ def message(
 
 
 def user_line() -> str | None:
-    """`file:line  source` of the nearest calling frame outside denpa; None when there is none (an embedded interpreter)."""
+    """`file:line  source` of the nearest calling frame outside denpa; None when there is none."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         path = frame.f_code.co_filename

@@ -44,8 +44,11 @@ def no_grad() -> Iterator[None]:
 
 
 class Role(NamedTuple):
-    """What a node is in a network, free of any notation: kind "weight", "bias", "preactivation", "activation", "loss",
-    "input" or "target", and the layer it belongs to, counted from 1 at the first layer with weights (0 is the input)."""
+    """What a node is in a network, free of any notation.
+
+    kind: "weight", "bias", "preactivation", "activation", "loss", "input" or "target"; layer: counted from 1 at the
+    first layer with weights, 0 is the input.
+    """
 
     kind: str
     layer: int
@@ -118,8 +121,8 @@ def lift(operand: Any, beside: Node | None = None) -> Node:
 class Tensor:
     """A handle on a node: the value computed, and the operators and functions that record further nodes.
 
-    Works with NumPy's functions and operators (`np.exp(t)`, `t @ w`, `t[1:]`, `2 * t`); `value` is a read-only array, or
-    a NumPy scalar for shape ().  Two Tensors are the same dictionary key when they are the same node.
+    Works with NumPy's functions and operators (`np.exp(t)`, `t @ w`, `t[1:]`, `2 * t`).  Two Tensors are the same
+    dictionary key when they are handles on the same node.
     """
 
     __slots__ = ("__weakref__", "node")
@@ -399,7 +402,7 @@ class Tensor:
 
 
 def tensor(data: Any, *, name: str | None = None, dtype: Any = None) -> Tensor:
-    """An input of the graph around a copy of `data`.  Floating-point inputs get gradients; integers and booleans do not."""
+    """An input of the graph around a copy of `data`.  Floating-point inputs get gradients, integers and booleans none."""
     if type(data) is Tensor:
         data = data.value
     return Tensor(leaf(as_value(data, dtype), "input", name))
@@ -426,7 +429,7 @@ def inputs(**values: Any) -> tuple[Tensor, ...]:
 
 
 def ancestors(roots: Iterable[Node], stop: Iterable[Node] = (), requires_only: bool = False) -> list[Node]:
-    """The nodes the roots were computed from, themselves included, in topological order; not beyond the nodes in `stop`."""
+    """The nodes the roots were computed from, and the roots, in topological order; not beyond the nodes in `stop`."""
     seen = set(roots)
     stack = list(seen)
     halt = set(stop)
@@ -442,7 +445,7 @@ def ancestors(roots: Iterable[Node], stop: Iterable[Node] = (), requires_only: b
 
 
 class Graph:
-    """A recorded computation: `nodes` in topological order, named `inputs` (leaves that are not constants) and `outputs`.
+    """A recorded computation: `nodes` in topological order, named `inputs` (leaves, no constants) and `outputs`.
 
     The hub that autodiff, checks, pictures, explanations and engines read.  Holding a Graph keeps all its values.
     """
@@ -471,7 +474,9 @@ class Graph:
     def output(self) -> Node:
         """The only output.  UsageError when there are several."""
         if len(self.outputs) != 1:
-            raise UsageError("this graph has several outputs", got=", ".join(self.outputs), fix="use graph.outputs[name]")
+            raise UsageError(
+                "this graph has several outputs", got=", ".join(self.outputs), fix="use graph.outputs[name]"
+            )
         return next(iter(self.outputs.values()))
 
     @property

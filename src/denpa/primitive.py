@@ -1,4 +1,4 @@
-"""Primitive: one operation as one stanza (evaluation, shape rule, vjp, scalar text, LaTeX, label, samples), and the registry.
+"""Primitive: one operation as one stanza (evaluation, shape, vjp, scalar text, LaTeX, label, samples); the registry.
 
 Everything in a stanza is a pure function of arrays, shapes or strings.  Calling a primitive on arrays evaluates it;
 calling it on Tensors evaluates it and records a Node.  Because vjp rules are written with primitives and operators, the
@@ -39,8 +39,8 @@ class Primitive:
     """An operation.  Arrays are positional, everything else (axes, shapes, bounds) by keyword.
 
     evaluate(xp, *arrays, **params) → array;  shape(*shapes, **params) → shape, or None when it depends on values;
-    vjp(g, out, *arrays, **params) → one cotangent an input, None where there is none (rules broadcast freely, `backward`
-    sums back).  `differentiable=False` stops the gradient; `analytic` says that the complex step is valid.
+    vjp(g, out, *arrays, **params) → one cotangent an input, None where there is none (rules broadcast freely,
+    `backward` sums back).  `differentiable=False` stops the gradient; `analytic`: the complex step is valid.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Primitive:
         self.arity, self.defaults = _signature(evaluate)
 
     def vjp(self, rule: Callable[..., Sequence[Any]]) -> Callable[..., Sequence[Any]]:
-        """Attach the vector-Jacobian product.  A rule that declares a keyword `needs` is told which inputs want theirs."""
+        """Attach the vector-Jacobian product.  A rule with a keyword `needs` is told which inputs want theirs."""
         self.vjp_rule = rule
         self.needs = "needs" in inspect.signature(rule).parameters
         return rule
@@ -93,7 +93,7 @@ class Primitive:
         return self._evaluate(np, args, params)
 
     def _bind(self, args: tuple[Any, ...], params: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Positional arguments beyond the arrays become parameters in the order they are declared; defaults are filled in."""
+        """Positional arguments beyond the arrays become parameters in declared order; defaults are filled in."""
         if self.arity is not None and len(args) != self.arity:
             extra = args[self.arity :]
             named = dict(zip(self.defaults, extra, strict=False))
@@ -108,7 +108,9 @@ class Primitive:
         return args, params
 
     def _call_error(self, fact: str) -> UsageError:
-        return UsageError(f"{self.name} {fact}", where=user_line(), want=f"{self.name}{inspect.signature(self.evaluate)}")
+        return UsageError(
+            f"{self.name} {fact}", where=user_line(), want=f"{self.name}{inspect.signature(self.evaluate)}"
+        )
 
     def _record(self, args: tuple[Any, ...], params: dict[str, Any], beside: Node) -> Tensor:
         nodes = tuple([a.node if type(a) is Tensor else lift(a, beside) for a in args])
@@ -169,8 +171,8 @@ def primitive(
 ) -> Callable[[Callable[..., Array]], Primitive]:
     """Declare a primitive: decorates `evaluate(xp, *arrays, **params)`; give its derivative with `@name.vjp`.
 
-    scalar: one element as Python (arguments x, y, z in order); latex: a template with {0}, {1}, … ; label: the symbol on
-    its capsule; samples: rng → (args, params) pairs to check at.  UsageError when the name is taken.
+    scalar: one element as Python (arguments x, y, z in order); latex: a template with {0}, {1}, … ; label: the symbol
+    on its capsule; samples: rng → (args, params) pairs to check at.  UsageError when the name is taken.
     """
 
     def declare(evaluate: Callable[..., Array]) -> Primitive:

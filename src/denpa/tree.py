@@ -26,7 +26,7 @@ def is_model(value: Any) -> bool:
 
 
 def flatten(value: Any, path: str = "") -> tuple[list[tuple[str, Any]], Callable[[list[Any]], Any]]:
-    """The leaves with their paths (`"[0]"`, `".weight"`, `"['W']"`), and the function that puts new leaves in their place.
+    """The leaves with their paths (`"[0]"`, `"['W']"`, `".0.weight"`), and the function that puts new leaves back.
 
     A model flattens to its parameters and is rebuilt as a model.
     """
