@@ -52,10 +52,9 @@ clean:  ## Remove the environment, caches, build outputs and the demo's run
 	@touch $@
 
 .venv/.made:
-	@command -v $(PYTHON) >/dev/null || { \
-	  echo "denpa needs Python 3.11 or newer; '$(PYTHON)' is not there. Name yours: make PYTHON=/path/to/python3" >&2; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	  echo "denpa needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "denpa needs Python 3.11 or newer. '$(PYTHON) --version' says: $$($(PYTHON) --version 2>&1 | head -n 1)" >&2; \
+	  echo "Name another one: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12" >&2; exit 1; }
 	@$(PYTHON) -m venv .venv || { \
 	  echo "'$(PYTHON) -m venv' failed. On Debian and Ubuntu the package python3-venv is missing: sudo apt install python3-venv" >&2; exit 1; }
 	@touch $@

@@ -21,8 +21,8 @@ PACKAGE = Path(__file__).resolve().parent.parent / "src" / "denpa"
 FLOORS = {
     0: {"errors", "arrays"},
     1: {"graph", "primitive", "tree", "blackbox"},
-    2: {"ops"},
-    3: {"autodiff", "transforms", "numeric", "check", "contract", "formula"},
+    2: {"ops", "blackbox"},
+    3: {"autodiff", "transforms", "transforms", "numeric", "check", "contract", "formula"},
     4: {"nn", "data"},
     5: {"engine", "explain"},
     6: {"draw", "train", "interop"},
@@ -38,6 +38,7 @@ SIDEWAYS = {
     ("tree", "graph"),
     ("blackbox", "graph"),
     ("blackbox", "primitive"),
+    ("transforms", "autodiff"),
     ("transforms", "autodiff"),
     ("check", "numeric"),
     ("check", "autodiff"),

@@ -20,6 +20,7 @@ FOR_DEVELOPERS = {"all", "test", "bench"}
 NOT_AT_IMPORT = {"click", "rich", "msgspec", "safetensors", "threadpoolctl", "sklearn", "scipy", "numba"}
 NOT_AT_IMPORT |= {"pandas", "polars", "matplotlib", "torch", "jax"}
 IMPORT_NAMES = {"scikit-learn": "sklearn"}  # where the package's name is not the module's
+RUNTIME = ("_cython_", "cython_runtime", "_sysconfigdata_")  # modules that NumPy's own extensions and Python make
 
 
 def loaded_by(code: str) -> set[str]:
@@ -32,7 +33,8 @@ def loaded_by(code: str) -> set[str]:
 
 
 def foreign(modules: set[str]) -> set[str]:
-    return modules - sys.stdlib_module_names - {"denpa", "numpy"}
+    rest = modules - sys.stdlib_module_names - {"denpa", "numpy"}
+    return {name for name in rest if not name.startswith(RUNTIME)}
 
 
 def distribution(requirement: str) -> str:
