@@ -1,14 +1,11 @@
 """denpa 伝播: glass-box deep learning.
 
-Every value going forward, every gradient coming back, every local derivative can be looked at; and the same graphs train
-networks.  `import denpa as dp` loads NumPy and the standard library only; `dp.nn`, `dp.data`, `dp.train` load on first use.
+Every value going forward, every gradient coming back, every local derivative can be looked at; and the same graphs
+train networks.  `import denpa as dp` loads NumPy and the standard library only.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-import denpa.ops as ops
 from denpa.autodiff import Gradients as Gradients
 from denpa.autodiff import backward as backward
 from denpa.blackbox import black_box as black_box

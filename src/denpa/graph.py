@@ -402,7 +402,7 @@ class Tensor:
 
 
 def tensor(data: Any, *, name: str | None = None, dtype: Any = None) -> Tensor:
-    """An input of the graph around a copy of `data`.  Floating-point inputs get gradients, integers and booleans none."""
+    """An input of the graph around a copy of `data`.  Floating-point inputs get gradients, others do not."""
     if type(data) is Tensor:
         data = data.value
     return Tensor(leaf(as_value(data, dtype), "input", name))

@@ -1,8 +1,8 @@
 """Transformations of functions: grad, value_and_grad, vjp, jvp, jacobian, hessian, hvp, of any order; and `trace`.
 
 Each takes a function of arrays (written with denpa's or NumPy's functions and operators) and returns another.
-Arguments may be numbers, arrays, Tensors, tuples, lists, dicts and models.  Called with arrays they return arrays; called with
-Tensors (or from inside another transformation) they return Tensors that can be differentiated again.
+Arguments may be numbers, arrays, Tensors, tuples, lists, dicts and models.  Called with arrays they return arrays;
+called with Tensors (or inside another transformation) they return Tensors that can be differentiated again.
 """
 
 from __future__ import annotations
