@@ -19,7 +19,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "src" / "denpa"
 
 # A unit is a module or a folder directly under src/denpa.  It imports from lower floors; inside a folder, freely.
 FLOORS = {
-    0: {"errors", "arrays"},
+    0: {"errors", "arrays", "durable", "tensorfile"},
     1: {"graph", "primitive", "tree"},
     2: {"ops", "blackbox"},
     3: {"autodiff", "transforms", "numeric", "check", "contract", "formula"},
@@ -34,6 +34,8 @@ FACADE = 6.5  # `denpa` itself (src/denpa/__init__.py) gathers the library for u
 # Same-floor imports between units, in one direction only.
 SIDEWAYS = {
     ("arrays", "errors"),
+    ("durable", "errors"),
+    ("tensorfile", "errors"),
     ("primitive", "graph"),
     ("tree", "graph"),
     ("transforms", "autodiff"),

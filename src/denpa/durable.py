@@ -32,7 +32,7 @@ _FIXES = {
 def write(path: str | Path, data: bytes | bytearray, *, what: str = "the file") -> None:
     """Put `data` at `path`, replacing what is there, and return when it is on the disk.
 
-    what: its name in messages.  TrainingError when it cannot be saved; the file that was there before is then untouched.
+    what: its name in messages.  TrainingError when it cannot be saved; the file that was there is then untouched.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY}")

@@ -40,10 +40,10 @@ _MARK = rb"\"sha256\":\""  # inside the header the description is a string, its 
 
 @dataclass(frozen=True, eq=False)
 class TensorFile:
-    """arrays by name (read-only); about: the description, None in a file that is not denpa's; sha256 of the arrays' file."""
+    """arrays: by name, read-only; about: denpa's description, {} in a file of another program."""
 
     arrays: dict[str, np.ndarray[Any, Any]]
-    about: dict[str, Any] | None
+    about: dict[str, Any]
     metadata: dict[str, str]
 
 
@@ -66,12 +66,13 @@ def _digits(data: bytes | bytearray) -> int:
     return -1 if at < 0 else at + len(_MARK)
 
 
-def read(path: str | Path, what: str = "model file") -> TensorFile:
+def read(path: str | Path, what: str = "model file", *, foreign: bool = False) -> TensorFile:
     """The whole file, checked.  Never memory-mapped: a mapped file that another process cuts short kills the reader.
 
+    foreign: another program's safetensors file will do, without a description and a hash.
     ModelFileError when it is missing, no regular file, damaged, or not a safetensors file.
     """
-    return decode(read_bytes(path, what), str(path), what)
+    return decode(read_bytes(path, what), str(path), what, foreign=foreign)
 
 
 def read_bytes(path: str | Path, what: str) -> bytes:
@@ -90,17 +91,21 @@ def read_bytes(path: str | Path, what: str) -> bytes:
     return data
 
 
-def decode(data: bytes, where: str, what: str = "model file") -> TensorFile:
-    """The file in `data`.  ModelFileError unless every rule of the format holds and the hash, where there is one, fits."""
+def decode(data: bytes, where: str, what: str = "model file", *, foreign: bool = False) -> TensorFile:
+    """The file in `data`.  ModelFileError unless every rule of the format holds and the hash fits."""
 
     def broken(fact: str, got: Any = None, want: str | None = None) -> ModelFileError:
         return ModelFileError(f"the {what} is damaged or of another kind: {fact}", where=where, got=got, want=want)
 
     header, start = _header(data, broken)
     metadata = _metadata(header.pop("__metadata__", {}), broken)
-    about = _about(metadata, broken) if KEY in metadata else None
-    if about is not None:
+    if KEY in metadata:
+        about = strict_json(metadata[KEY].encode("utf-8", "surrogatepass"), broken)
         _check_hash(data, about, broken)
+    elif foreign:
+        about = {}
+    else:
+        raise broken("it holds arrays, but no description by denpa")
     arrays = _arrays(header, data, start, broken)
     return TensorFile(arrays, about, metadata)
 
@@ -149,10 +154,6 @@ def _metadata(value: Any, broken: Any) -> dict[str, str]:
     return value
 
 
-def _about(metadata: dict[str, str], broken: Any) -> dict[str, Any]:
-    return strict_json(metadata[KEY].encode("utf-8", "surrogatepass"), broken)
-
-
 def _check_hash(data: bytes, about: dict[str, Any], broken: Any) -> None:
     at = _digits(data)
     told = about.get("sha256")
@@ -166,7 +167,7 @@ def _check_hash(data: bytes, about: dict[str, Any], broken: Any) -> None:
 
 
 def _arrays(header: dict[str, Any], data: bytes, start: int, broken: Any) -> dict[str, np.ndarray[Any, Any]]:
-    """The arrays: each has the bytes its shape and dtype need, and together they cover the file without gap or overlap."""
+    """Each array has the bytes its shape and dtype need, and together they cover the file without gap or overlap."""
     entries = sorted(((name, *_entry(name, entry, broken)) for name, entry in header.items()), key=lambda e: e[3:])
     arrays = {}
     end = 0
