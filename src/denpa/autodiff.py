@@ -8,7 +8,7 @@ Source: seed 000 §5.2 (chain rule), seed 001 (45)–(54) (the products nearer t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,42 +19,41 @@ from denpa.errors import DTypeError, GradientError, ShapeError, UsageError, user
 from denpa.graph import FUNCTIONS, Node, Tensor, ancestors, by_serial, leaf, require_scalar
 
 
-def pull(root: Node, g: Any, order: Sequence[Node], *, record: bool = False, keep: bool = True) -> dict[Node, Any]:
-    """Cotangents of the nodes in `order` (topological, those a gradient is wanted for or passes through).
+def pull(
+    root: Node, g: Any, order: Sequence[Node], *, record: bool = False, keep: bool = True, ends: Collection[Node] = ()
+) -> dict[Node, Any]:
+    """Cotangents of the nodes in `order` (topological: those a gradient is wanted for or passes through).
 
-    record=False: arrays in, arrays out.  record=True: Tensors, the pass becomes a graph.
-    keep=False drops a node's cotangent as soon as it has been passed on; those of leaves stay.
+    record=False: arrays in, arrays out.  record=True: Tensors, and the pass becomes a graph.  keep=False drops a node's
+    cotangent once it has been passed on; those of leaves and of `ends`, beyond which nothing is passed, stay.
     """
     cotangents: dict[Node, Any] = dict.fromkeys(order)
     cotangents[root] = g
-    wrap = Tensor if record else _value
+    sum_to, astype = FUNCTIONS["sum_to"], FUNCTIONS["astype"]
     for node in reversed(order):
         g = cotangents[node]
         op = node.op
-        if g is None or op is None:
+        if g is None or op is None or node in ends:
             continue
         inputs = node.inputs
-        needs = [n in cotangents for n in inputs]
-        if True not in needs:
-            continue
-        parts = op.pull_back(g, wrap(node), [wrap(n) for n in inputs], node.params, needs)
-        for n, need, part in zip(inputs, needs, parts, strict=True):
-            if not need or part is None:
+        needs = [n in cotangents for n in inputs] if op.needs else None
+        if record:
+            parts = op.pull_back(g, Tensor(node), [Tensor(n) for n in inputs], node.params, needs)
+        else:
+            parts = op.pull_back(g, node.value, [n.value for n in inputs], node.params, needs)
+        for n, part in zip(inputs, parts):  # noqa: B905  pull_back has compared the lengths; strict costs 50 ns an operation
+            if part is None or n not in cotangents:
                 continue
             value = n.value
             if part.shape != value.shape:
-                part = FUNCTIONS["sum_to"](part, value.shape)
+                part = sum_to(part, value.shape)
             if part.dtype != value.dtype:
-                part = FUNCTIONS["astype"](part, value.dtype)
+                part = astype(part, value.dtype)
             old = cotangents[n]
             cotangents[n] = part if old is None else old + part
         if not keep:
             del cotangents[node]
     return cotangents
-
-
-def _value(node: Node) -> Array:
-    return node.value
 
 
 def cotangent(root: Node, g: Any, record: bool) -> Any:

@@ -64,33 +64,65 @@ class Primitive:
         self.latex = latex or rf"\mathrm{{{self.name.replace('_', chr(92) + '_')}}}\left({{args}}\right)"
         self.samples, self.special = samples, tuple(special)
         self.differentiable, self.analytic = differentiable, analytic
-        self.vjp_rule: Callable[..., Sequence[Any]] | None = None
+        self.rule: Callable[..., Sequence[Any]] = self._no_rule
         self.needs = False
         self.arity, self.defaults = _signature(evaluate)
 
     def vjp(self, rule: Callable[..., Sequence[Any]]) -> Callable[..., Sequence[Any]]:
         """Attach the vector-Jacobian product.  A rule with a keyword `needs` is told which inputs want theirs."""
-        self.vjp_rule = rule
+        self.rule = rule
         self.needs = "needs" in inspect.signature(rule).parameters
         return rule
 
-    def pull_back(self, g: Any, out: Any, args: Sequence[Any], params: dict[str, Any], needs: Sequence[bool]) -> Any:
-        """The cotangents of the inputs (None where there is none).  GradientError when the primitive has no rule."""
-        if self.vjp_rule is None:
-            raise GradientError(f"{self.name} has no derivative rule", fix=f"give it one with @{self.name}.vjp")
+    @property
+    def has_rule(self) -> bool:
+        return self.rule != self._no_rule
+
+    def _no_rule(self, *_: Any, **__: Any) -> Sequence[Any]:
+        raise GradientError(f"{self.name} has no derivative rule", fix=f"give it one with @{self.name}.vjp")
+
+    def pull_back(
+        self, g: Any, out: Any, args: Sequence[Any], params: dict[str, Any], needs: Sequence[bool] | None = None
+    ) -> Sequence[Any]:
+        """The cotangents of the inputs, None where there is none.  `needs` (all when None) reaches rules that ask for it.
+
+        GradientError when the primitive has no rule, or a rule that returns another number of cotangents than inputs.
+        """
         if self.needs:
-            return self.vjp_rule(g, out, *args, needs=needs, **params)
-        return self.vjp_rule(g, out, *args, **params)
+            parts = self.rule(g, out, *args, needs=needs or [True] * len(args), **params)
+        else:
+            parts = self.rule(g, out, *args, **params)
+        if len(parts) != len(args):
+            raise GradientError(
+                f"the vjp rule of {self.name} must return one cotangent an input",
+                got=f"{len(parts)}",
+                want=f"{len(args)}",
+            )
+        return parts
 
     def __call__(self, *args: Any, **params: Any) -> Any:
         if params or self.defaults or len(args) != self.arity:
             args, params = self._bind(args, params)
         for a in args:
             if type(a) is Tensor:
-                return self._record(args, params, a.node)
-        if args:
-            return self._evaluate(namespace(*args), [a if hasattr(a, "dtype") else np.asarray(a) for a in args], params)
-        return self._evaluate(np, args, params)
+                break
+        else:
+            arrays = [a if hasattr(a, "dtype") else np.asarray(a)[()] for a in args]
+            return self._evaluate(namespace(*arrays), arrays, params)
+        beside = a.node
+        nodes = tuple([a.node if type(a) is Tensor else lift(a, beside) for a in args])
+        value = self._evaluate(np, [n.value for n in nodes], params)
+        if type(value) is np.ndarray:
+            value.flags.writeable = False
+        if not _recording.get():
+            return Tensor(Node(None, (), {}, value, False))
+        requires = False
+        if self.differentiable:
+            for n in nodes:
+                if n.requires:
+                    requires = True
+                    break
+        return Tensor(Node(self, nodes, params, value, requires))
 
     def _bind(self, args: tuple[Any, ...], params: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Positional arguments beyond the arrays become parameters in declared order; defaults are filled in."""
@@ -111,24 +143,6 @@ class Primitive:
         return UsageError(
             f"{self.name} {fact}", where=user_line(), want=f"{self.name}{inspect.signature(self.evaluate)}"
         )
-
-    def _record(self, args: tuple[Any, ...], params: dict[str, Any], beside: Node) -> Tensor:
-        nodes = tuple([a.node if type(a) is Tensor else lift(a, beside) for a in args])
-        try:
-            value = self.evaluate(np, *[n.value for n in nodes], **params)
-        except (ValueError, IndexError, TypeError) as error:
-            raise self._explain(error, [n.value for n in nodes], params) from error
-        if type(value) is np.ndarray:
-            value.flags.writeable = False
-        if not _recording.get():
-            return Tensor(Node(None, (), {}, value, False))
-        requires = False
-        if self.differentiable:
-            for n in nodes:
-                if n.requires:
-                    requires = True
-                    break
-        return Tensor(Node(self, nodes, params, value, requires))
 
     def _evaluate(self, xp: Any, args: Sequence[Array], params: dict[str, Any]) -> Array:
         try:

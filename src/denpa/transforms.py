@@ -129,7 +129,7 @@ def _gradients(output: Node, g: Any, wrt: Sequence[Node], record: bool) -> list[
     found: dict[Node, Any] = {}
     if output in order:
         with np.errstate(all="ignore"):  # a derivative that is inf or NaN shows as such in the result
-            found = pull(output, cotangent(output, g, record), order, record=record, keep=False)
+            found = pull(output, cotangent(output, g, record), order, record=record, keep=False, ends=set(wrt))
     return [found[n] if found.get(n) is not None else _zeros(n, record) for n in wrt]
 
 
