@@ -84,7 +84,7 @@ class Primitive:
     def pull_back(
         self, g: Any, out: Any, args: Sequence[Any], params: dict[str, Any], needs: Sequence[bool] | None = None
     ) -> Sequence[Any]:
-        """The cotangents of the inputs, None where there is none.  `needs` (all when None) reaches rules that ask for it.
+        """The cotangents of the inputs, None where there is none.  Rules that ask for `needs` get it (all when None).
 
         GradientError when the primitive has no rule, or a rule that returns another number of cotangents than inputs.
         """
