@@ -1,0 +1,138 @@
+"""The readers behind one door: which one reads a source is told by its contents, never by its name or by trying."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from denpa.data.dataset import Dataset, Inputs
+from denpa.data.digits import NAME as DIGITS
+from denpa.data.digits import read_digits
+from denpa.data.encoding import InputEncoding, TargetEncoding
+from denpa.data.files import DataFile, listed, opened
+from denpa.data.idx import is_idx
+from denpa.data.idxset import read_file, read_file_like, read_folder, read_images
+from denpa.data.npz import read_npz, read_npz_inputs, read_npz_like
+from denpa.data.table import read_table, read_table_inputs, read_table_like
+from denpa.data.targets import Labels, follow
+from denpa.errors import DataError, UsageError
+
+# Files that people hand over and that would otherwise be reported as broken text.
+_FOREIGN = {
+    b"\x93NUMPY": ("a single .npy array: it has no targets", 'numpy.savez("data.npz", x=inputs, y=targets)'),
+    b"PAR1\x15": ("a Parquet file", "save it as CSV or NPZ"),
+    b"ARROW1\0": ("an Arrow file", "save it as CSV or NPZ"),
+    b"\x89HDF\r\n": ("an HDF5 file", "save its arrays with numpy.savez"),
+    b"SQLite format 3\0": ("an SQLite database", "export the table as CSV"),
+    b"\x89PNG\r\n": ("a picture", "save the images as one NPZ file with the arrays x and y"),
+    b"\xff\xd8\xff": ("a picture", "save the images as one NPZ file with the arrays x and y"),
+    b"\x80\x02": ("a pickle, which is never read: it can run any code", "save its arrays with numpy.savez"),
+    b"\x80\x03": ("a pickle, which is never read: it can run any code", "save its arrays with numpy.savez"),
+    b"\x80\x04": ("a pickle, which is never read: it can run any code", "save its arrays with numpy.savez"),
+    b"\x80\x05": ("a pickle, which is never read: it can run any code", "save its arrays with numpy.savez"),
+    b"\x28\xb5\x2f\xfd": ("a Zstandard file", "decompress it first: zstd -d"),
+    b"BZh9": ("a bzip2 file", "decompress it first: bunzip2"),
+    b"\xfd7zXZ": ("an xz file", "decompress it first: unxz"),
+}
+
+_KINDS = "an IDX file, a folder of IDX files, an NPZ file or a CSV file with a header line"
+
+
+def read(source: str | Path, target: str | None = None, task: str = "auto") -> Dataset:
+    """The rows and targets of a source, to train on.
+
+    source: "digits", an IDX file (its labels beside it), a folder of IDX files, an NPZ file or a CSV file, gzip or not
+    where it is read in order.  target: the target's column, for CSV only.  task: "auto", "classification" or
+    "regression".  UsageError for a source or option that cannot be meant, DataError for data that cannot be trained on.
+    """
+    if source == DIGITS:
+        return _without_target(read_digits(), target, task)
+    if os.path.isdir(source):
+        return _without_target(read_folder(Path(source), task), target, task)
+    with opened(source) as file:
+        kind = _kind(file)
+        if kind == "csv":
+            return read_table(file, target, task)
+        return _without_target(read_npz(file, task) if kind == "npz" else read_file(file, task), target, task)
+
+
+def read_like(source: str | Path, inputs: InputEncoding, targets: TargetEncoding) -> Dataset:
+    """The rows and targets of a source, to evaluate a trained network on: columns by name, in its classes' order.
+
+    A source with a test part of its own gives that part.
+    """
+    classes = targets.classes or None
+    if source != DIGITS and not os.path.isdir(source):
+        with opened(source) as file:
+            kind = _kind(file)
+            if kind == "csv":
+                return read_table_like(file, inputs.names, targets.name, classes)
+            _check_unnamed(inputs, file.where)
+            return read_npz_like(file, classes) if kind == "npz" else read_file_like(file, classes)
+    data = read(source, task="regression" if classes is None else "classification")
+    return _in_terms_of(data.test or data, inputs, classes)
+
+
+def read_inputs(source: str | Path, inputs: InputEncoding) -> Inputs:
+    """The rows of a source, to predict: its columns by name in any order; targets are not needed.
+
+    DataError naming the columns that are missing.
+    """
+    if source == DIGITS or os.path.isdir(source):
+        data = read(source)
+        part = data.test or data
+        _check_unnamed(inputs, part.source)
+        return Inputs(part.inputs, part.source, part.sha256, maximum=part.maximum)
+    with opened(source) as file:
+        kind = _kind(file)
+        if kind == "csv":
+            return read_table_inputs(file, inputs.names)
+        _check_unnamed(inputs, file.where)
+        return read_npz_inputs(file) if kind == "npz" else read_images(file)
+
+
+def _kind(file: DataFile) -> str:
+    head = file.head(16)
+    if is_idx(head) or head.startswith(b"\0\0"):
+        return "idx"
+    if head.startswith((b"PK\3\4", b"PK\5\6")):  # an archive, an empty archive
+        if file.zipped:
+            raise DataError(
+                "this is an archive inside gzip", where=file.where, want=_KINDS, fix="decompress it: gunzip"
+            )
+        return "npz"
+    for magic, (what, fix) in _FOREIGN.items():
+        if head.startswith(magic):
+            raise DataError(f"this is {what}", where=file.where, want=_KINDS, fix=fix)
+    return "csv"
+
+
+def _without_target(data: Dataset, target: str | None, task: str) -> Dataset:
+    if target is not None and target != data.target_name:
+        raise UsageError(
+            "only a table has a target to choose",
+            where=data.source,
+            got=f"target {target!r}",
+            want=f"no target, or {data.target_name!r}, the one of this source",
+            fix="leave --target out",
+        )
+    if task == "regression" and data.classes is not None:
+        raise UsageError("these classes are no numbers to regress on", where=data.source, fix="leave the task out")
+    return data
+
+
+def _check_unnamed(inputs: InputEncoding, where: str) -> None:
+    if not inputs.positional:
+        raise DataError(
+            "the model knows its inputs by name, and this source has no names",
+            where=where,
+            want=f"a CSV file with the columns {listed(inputs.columns or ())}",
+        )
+
+
+def _in_terms_of(data: Dataset, inputs: InputEncoding, classes: tuple[str, ...] | None) -> Dataset:
+    _check_unnamed(inputs, data.source)
+    raw = data.targets if data.classes is None else Labels(data.targets, data.classes)
+    target = follow(raw, classes, data.target_name, data.source)
+    return replace(data, targets=target.values, classes=target.classes, task_reason=target.reason)
