@@ -1,0 +1,121 @@
+"""The settings of a run: each has a value, is checked before anything is read, and is one line of TOML."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from denpa.errors import UsageError
+from denpa.nn import init, optim, schedules
+from denpa.nn.choices import choose, number, whole
+from denpa.train import toml
+
+SEED_MAX = (1 << 64) - 1
+ENGINES = ("auto", "eager")
+DTYPES = ("float32", "float64")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """What was asked for, resolved: a run with equal settings, data and machine has equal bits.
+
+    source, target, task: as for `data.read`.  hidden: units of the hidden layers.  learning_rate: None takes the
+    optimiser's own.  valid: the fraction of the training rows that are kept out.  clip: largest global gradient norm,
+    0 for none.  threads: of the linear algebra library, 0 for as many as it has now.  checkpoint_seconds: the longest
+    time between two checkpoints.
+    """
+
+    source: str = "digits"
+    target: str | None = None
+    task: str = "auto"
+    hidden: tuple[int, ...] = (50,)
+    activation: str = "relu"
+    output: str = "auto"
+    loss: str = "auto"
+    init: str = "auto"
+    dropout: float = 0.0
+    optimizer: str = "sgd"
+    learning_rate: float | None = None
+    momentum: float | None = None
+    weight_decay: float | None = None
+    clip: float = 0.0
+    schedule: str = "constant"
+    batch_size: int = 100
+    epochs: int = 20
+    valid: float = 0.2
+    seed: int = 0
+    dtype: str = "float32"
+    engine: str = "auto"
+    threads: int = 0
+    checkpoint_seconds: float = 30.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "hidden", tuple(whole("hidden", n, 1, 1 << 24) for n in self.hidden))
+        choose("engine", self.engine, dict.fromkeys(ENGINES))
+        choose("dtype", self.dtype, dict.fromkeys(DTYPES))
+        number("dropout", self.dropout, 0, 1, open_high=True)
+        number("clip", self.clip, 0)
+        number("valid", self.valid, 0, 1, open_high=True)
+        number("checkpoint_seconds", self.checkpoint_seconds, 0)
+        whole("batch_size", self.batch_size, 1, 1 << 40)
+        whole("epochs", self.epochs, 0, 1 << 40)
+        whole("seed", self.seed, 0, SEED_MAX)
+        whole("threads", self.threads, 0, 1 << 16)
+        if self.init != "auto":
+            init.initializer(self.init)
+        self.make_optimizer()
+        if self.learning_rate is not None:
+            number("learning_rate", self.learning_rate, 0)
+        schedules.parse(self.schedule, self.rate, 1)
+
+    @property
+    def rate(self) -> float:
+        """The learning rate at its full height."""
+        return optim.LEARNING_RATES[self.optimizer] if self.learning_rate is None else float(self.learning_rate)
+
+    def make_optimizer(self) -> optim.Optimizer:
+        given = {"momentum": self.momentum, "weight_decay": self.weight_decay}
+        return optim.by_name(self.optimizer, **{key: value for key, value in given.items() if value is not None})
+
+    def make_schedule(self, steps_per_epoch: int) -> schedules.Schedule:
+        return schedules.parse(self.schedule, self.rate, self.epochs * steps_per_epoch, steps_per_epoch)
+
+    def resolved(self, **values: Any) -> Config:
+        """A copy with what "auto" stood for, an absolute path, and the optimiser's own learning rate filled in."""
+        source = self.source if self.source == "digits" else str(Path(self.source).absolute())
+        return replace(self, **{"source": source, "learning_rate": self.rate, **values})
+
+    def to_toml(self) -> str:
+        return toml.dumps(asdict(self), "denpa train settings, all resolved")
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any], where: str = "settings") -> Config:
+        """UsageError naming the setting for an unknown one or one of the wrong type."""
+        known = {f.name: str(f.type) for f in fields(cls)}
+        for key, value in values.items():
+            if key not in known:
+                near = difflib.get_close_matches(key, known, n=1)
+                raise UsageError(
+                    f"unknown setting {key!r}",
+                    where=where,
+                    want=f"one of {', '.join(known)}",
+                    fix=f"did you mean {near[0]}?" if near else None,
+                )
+            if not _fits(value, known[key]):
+                raise UsageError(
+                    f"setting {key!r} has the wrong type", where=where, got=repr(value)[:60], want=known[key]
+                )
+        return cls(**values)
+
+    @classmethod
+    def from_toml(cls, text: str, where: str = "config.toml") -> Config:
+        return cls.from_mapping(toml.loads(text, where), where)
+
+
+def _fits(value: Any, annotation: str) -> bool:
+    types: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (float, int), "None": (type(None),)}
+    kinds = [kind for name in annotation.split(" | ") for kind in types.get(name, (list, tuple))]
+    return not isinstance(value, bool) and isinstance(value, tuple(kinds))

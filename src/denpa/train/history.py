@@ -1,0 +1,83 @@
+"""The history of a run: one JSON line an epoch, in a file that only grows.
+
+A line is on the disk before the checkpoint that counts it; the checkpoint remembers how many bytes it counted and their
+hash.  A run that is killed and resumed cuts the file back to that, so its lines are those of a run never killed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from denpa import durable
+from denpa.errors import ModelFileError
+
+LINE_LIMIT = 1 << 20  # bytes of one line; a thousand parameters' norms are 40,000
+
+
+class History:
+    """metrics.jsonl: the same however often the run was interrupted.  Wall-clock figures have a file of their own."""
+
+    def __init__(self, path: Path, size: int = 0, sha256: str | None = None) -> None:
+        """Continue after the first `size` bytes, whose hash is `sha256`; what follows them is cut off.
+
+        ModelFileError when the file is shorter, or those bytes are not the ones that were counted.
+        """
+        self.path = path
+        data = path.read_bytes() if path.exists() else b""
+        self._hash = hashlib.sha256(data[:size])
+        if len(data) < size or (sha256 is not None and self._hash.hexdigest() != sha256):
+            raise ModelFileError(
+                "the metrics of this run were changed since its checkpoint",
+                where=str(path),
+                got=f"{len(data):,} bytes",
+                want=f"{size:,} bytes or more that begin as they were saved",
+                fix="put the file back as it was; the run cannot be continued exactly without it",
+            )
+        if len(data) > size:
+            durable.truncate(path, size, what="the metrics")
+        self.size = size
+
+    @property
+    def sha256(self) -> str:
+        return self._hash.hexdigest()
+
+    def append(self, row: Mapping[str, Any]) -> None:
+        """Add one line; it is on the disk when this returns."""
+        data = line(row)
+        durable.append(self.path, data, what="the metrics")
+        self.size += len(data)
+        self._hash.update(data)
+
+
+def line(row: Mapping[str, Any]) -> bytes:
+    """Floats with all their digits, so that equal bits give equal lines and unequal ones do not."""
+    return json.dumps(dict(row), separators=(",", ":"), allow_nan=False).encode() + b"\n"
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """The complete lines; an unfinished last one (a run that is being written, or was killed) does not count.
+
+    ModelFileError for a line that is no JSON object.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise ModelFileError("the metrics cannot be read", where=str(path), got=error.strerror) from error
+    rows = []
+    for number, text in enumerate(data.split(b"\n")[:-1], 1):
+        try:
+            row = json.loads(text) if len(text) <= LINE_LIMIT else None
+        except (ValueError, RecursionError):
+            row = None
+        if not isinstance(row, dict):
+            raise ModelFileError(
+                "a line of the metrics cannot be read", where=f"{path}, line {number}", got=repr(text[:60])
+            )
+        rows.append(row)
+    return rows

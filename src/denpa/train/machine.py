@@ -1,0 +1,78 @@
+"""What a run's bits depend on besides its settings: library versions, the BLAS and its threads."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from denpa.errors import UsageError
+
+
+def versions() -> dict[str, str]:
+    return {
+        "denpa": sys.modules["denpa"].__version__,  # the facade above this floor, loaded before any part of it
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "platform": f"{sys.platform} {platform.machine()}",
+    }
+
+
+def blas() -> list[dict[str, Any]]:
+    """Each BLAS in this process: name, version, threads, and the processor family its kernels are for."""
+    import threadpoolctl
+
+    keys = ("internal_api", "version", "architecture", "num_threads")
+    found = [pool for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas" and _is_numpy(pool)]
+    return [{key: pool.get(key) for key in keys} for pool in found]
+
+
+def _is_numpy(pool: Mapping[str, Any]) -> bool:
+    """NumPy's own BLAS; SciPy carries a second one, whose threads do not touch our bits.  Unknown layouts count."""
+    path = str(pool.get("filepath", ""))
+    return "numpy" in path or "scipy" not in path
+
+
+def facts() -> dict[str, Any]:
+    """What must be equal for equal bits, by name; but for the thread count, which is a setting of the run."""
+    pools = blas()
+    return {
+        **{key: value for key, value in versions().items() if key != "python"},
+        "blas": ", ".join(f"{p['internal_api']} {p['version']} {p['architecture']}" for p in pools) or "unknown",
+    }
+
+
+def blas_threads() -> int:
+    """Threads NumPy's BLAS uses now; 1 where there is none that can be asked."""
+    return max([int(pool["num_threads"] or 1) for pool in blas()], default=1)
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """NumPy's BLAS on exactly `count` threads: a sum divided among more or fewer of them has other last bits.
+
+    UsageError when the machine cannot give as many.
+    """
+    import threadpoolctl
+
+    with threadpoolctl.threadpool_limits(count, user_api="blas"):
+        have = blas_threads()
+        if have != count and blas():
+            raise UsageError(
+                "the linear algebra library does not take this number of threads",
+                got=f"{have} threads on {os.cpu_count()} processors",
+                want=f"{count} threads",
+                fix=f"train with --threads {have}",
+            )
+        yield
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """One line for each fact that is not as it was."""
+    keys = sorted(before.keys() | now.keys())
+    return [f"{key}: {before.get(key)} then, {now.get(key)} now" for key in keys if before.get(key) != now.get(key)]

@@ -1,0 +1,50 @@
+"""A flat settings file: one `key = value` a line, written so that the standard library's tomllib reads it back."""
+
+from __future__ import annotations
+
+import json
+import math
+import tomllib
+from collections.abc import Mapping
+from typing import Any
+
+from denpa.errors import UsageError
+
+Value = str | bool | int | float | list[Any] | tuple[Any, ...]
+
+
+def dumps(values: Mapping[str, Value | None], comment: str = "") -> str:
+    """Lines of TOML in the order given; None is left out (TOML has no null).  UsageError for what UTF-8 cannot hold."""
+    lines = [f"# {line}" for line in comment.splitlines()]
+    lines += [f"{key} = {_value(value)}" for key, value in values.items() if value is not None]
+    text = "\n".join(lines) + "\n"
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            "a setting holds bytes that are no text", got=ascii(error.object[error.start - 20 :][:40])
+        ) from error
+    return text
+
+
+def _value(value: Value) -> str:
+    """JSON's form, which is also TOML's for these types, but for DEL and for whole floats (1e+16 and 2.0 are both)."""
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(_value(v) for v in value) + "]"
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise UsageError("a setting is not a finite number", got=repr(value))
+        return repr(value)
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return json.dumps(value)
+
+
+def loads(text: str, where: str) -> dict[str, Any]:
+    """UsageError with the line when it is no TOML."""
+    try:
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise UsageError(
+            "the settings cannot be read", where=where, got=str(error), want="TOML: key = value"
+        ) from error
