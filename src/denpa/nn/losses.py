@@ -1,0 +1,67 @@
+"""Losses by name, and which output function each goes with.
+
+A cross-entropy is computed from the logits by one fused, overflow-safe primitive; the output function is then part of
+the loss and is applied on its own only for predictions.  Every other loss is computed from the outputs.
+Source: seed 000 §5.6.3 (Softmax-with-Loss), seed 002 (squared error), seed 004 (mean squared error, cross-entropy).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from denpa.errors import UsageError
+from denpa.graph import FUNCTIONS, Tensor
+from denpa.nn.choices import choose
+
+REDUCTIONS = ("mean", "sum")
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss as data.  `fused` is the output function it contains, None when it takes the outputs as they are."""
+
+    name: str
+    fused: str | None = None
+
+    def __call__(self, y: Any, t: Any, *, reduction: str = "mean") -> Tensor:
+        """One number from y (batch, n), logits or outputs, and the target t."""
+        result: Tensor = FUNCTIONS[self.name](y, t, reduction=reduction)
+        return result
+
+
+LOSSES: dict[str, Loss] = {
+    "softmax_cross_entropy": Loss("softmax_cross_entropy", fused="softmax"),
+    "sigmoid_cross_entropy": Loss("sigmoid_cross_entropy", fused="sigmoid"),
+    "squared_error": Loss("squared_error"),
+    "absolute_error": Loss("absolute_error"),
+    "huber": Loss("huber"),
+}
+_SHORT = {"softmax": "softmax_cross_entropy", "sigmoid": "sigmoid_cross_entropy"}  # "cross_entropy" under each output
+NAMES = ("cross_entropy", *LOSSES)
+
+
+def loss_for(output: str, name: str | None) -> Loss:
+    """The loss of that name under that output function.  None: cross-entropy for softmax, sigmoid, else squared error.
+
+    UsageError for an unknown name, and for a cross-entropy whose output function is another one.
+    """
+    if name is None:
+        return LOSSES[_SHORT.get(output, "squared_error")]
+    if name == "cross_entropy":
+        if output not in _SHORT:
+            raise _mismatch(name, output, "softmax (one class of many) or sigmoid (two classes, or several labels)")
+        return LOSSES[_SHORT[output]]
+    choose("loss", name, dict.fromkeys(NAMES))
+    loss = LOSSES[name]
+    if loss.fused not in (None, output):
+        raise _mismatch(name, output, f"{loss.fused}: the loss contains it")
+    return loss
+
+
+def _mismatch(name: str, output: str, want: str) -> UsageError:
+    return UsageError(
+        f"the loss {name!r} does not go with the output function {output!r}",
+        want=f"output {want}",
+        fix=f"change output, or take loss='squared_error' with output={output!r}",
+    )
