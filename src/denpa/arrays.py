@@ -34,6 +34,11 @@ def freeze(value: Array) -> Array:
     return value
 
 
+def unwrap(value: Array) -> Array:
+    """A NumPy array of shape () as the NumPy scalar in it; anything else as it is."""
+    return value[()] if type(value) is np.ndarray and value.ndim == 0 else value
+
+
 def as_value(data: Any, dtype: Any = None) -> Array:
     """A read-only copy of `data` as a numeric NumPy array, or a NumPy scalar for shape ().
 
@@ -53,7 +58,7 @@ def as_value(data: Any, dtype: Any = None) -> Array:
             want="bool, integer, float or complex",
             fix="encode text and missing values as numbers first",
         )
-    return value[()] if value.ndim == 0 else freeze(value)
+    return freeze(unwrap(value))
 
 
 def is_float(value: Array) -> bool:

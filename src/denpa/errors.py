@@ -74,6 +74,10 @@ class ShapeError(DenpaError, ValueError):
     """Operand shapes that do not fit together."""
 
 
+class IndexingError(DenpaError, IndexError):
+    """An index that is outside the array, or that NumPy cannot index with."""
+
+
 class DTypeError(DenpaError, TypeError):
     """A dtype the operation has no meaning for (a gradient of an integer, say)."""
 

@@ -109,12 +109,12 @@ def leaf(value: Array, kind: str, name: str | None = None, requires: bool | None
     return node
 
 
-def lift(operand: Any, beside: Node | None = None) -> Node:
-    """The node of an operand: a Tensor's own, or a new constant.  A Python number takes the dtype of its neighbour."""
+def lift(operand: Any, beside: Any = None) -> Node:
+    """The node of an operand: a Tensor's own, or a new constant.  A Python number takes the dtype of `beside`."""
     if type(operand) is Tensor:
         return operand.node
     if beside is not None and (type(operand) is float or type(operand) is int or type(operand) is bool):
-        return leaf(like(operand, beside.value), "constant")
+        return leaf(like(operand, beside), "constant")
     return leaf(as_value(operand), "constant")
 
 

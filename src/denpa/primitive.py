@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from denpa.arrays import Array, Shape, freeze, namespace
-from denpa.errors import DenpaError, GradientError, ShapeError, UsageError, user_line
+from denpa.errors import DenpaError, DTypeError, GradientError, IndexingError, ShapeError, UsageError, user_line
 from denpa.graph import FUNCTIONS, Node, Tensor, _recording, lift
 
 ShapeRule = Callable[..., Shape | None]
@@ -107,13 +107,16 @@ class Primitive:
             if type(a) is Tensor:
                 break
         else:
-            arrays = [a if hasattr(a, "dtype") else np.asarray(a)[()] for a in args]
+            arrays = [a if hasattr(a, "dtype") else lift(a, _neighbour(args)).value for a in args]
             return self._evaluate(namespace(*arrays), arrays, params)
-        beside = a.node
+        beside = a.node.value if len(args) < 3 else _neighbour(args)
         nodes = tuple([a.node if type(a) is Tensor else lift(a, beside) for a in args])
         value = self._evaluate(np, [n.value for n in nodes], params)
         if type(value) is np.ndarray:
-            value.flags.writeable = False
+            if value.ndim:
+                value.flags.writeable = False
+            else:
+                value = value[()]
         if not _recording.get():
             return Tensor(Node(None, (), {}, value, False))
         requires = False
@@ -156,10 +159,23 @@ class Primitive:
             return error
         shapes = ", ".join(f"{a.dtype}{list(a.shape)}" for a in args)
         settings = "".join(f", {k}={v!r}" for k, v in params.items())
-        return ShapeError(f"{self.name}: {error}", where=user_line(), got=f"{self.name}({shapes}{settings})")
+        kind: type[DenpaError] = ShapeError
+        if isinstance(error, TypeError):
+            kind = DTypeError
+        elif not isinstance(
+            error, ValueError
+        ):  # AxisError is both: an axis that is not there
+            kind = IndexingError
+        return kind(f"{self.name}: {error}", where=user_line(), got=f"{self.name}({shapes}{settings})")
 
     def __repr__(self) -> str:
         return f"<primitive {self.name}>"
+
+
+def _neighbour(args: Sequence[Any]) -> Any:
+    """The argument whose dtype a Python number takes: the first floating one, else the first that has a dtype."""
+    typed = [a for a in args if hasattr(a, "dtype")]
+    return next((a for a in typed if a.dtype.kind in "fc"), typed[0] if typed else None)
 
 
 def _signature(evaluate: Callable[..., Array]) -> tuple[int | None, dict[str, Any]]:
