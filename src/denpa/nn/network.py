@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
+
 from denpa.arrays import Array, Shape, freeze
 from denpa.errors import ModelFileError, UsageError, user_line
 from denpa.graph import Role, Tensor, no_grad
@@ -110,6 +112,8 @@ class Network:
         y = self.logits(x, training=training, key=key)
         if self.loss_function.fused is None:
             y = self.head(y)
+        if not isinstance(t, Tensor) and np.asarray(t).dtype.kind == "f":
+            t = np.asarray(t, y.dtype)  # float32 outputs beside float64 targets would make the whole backward pass float64
         t = as_input(t, name="t", role=Role("target", self.depth))
         return tagged(self.loss_function(y, t, reduction=self.reduction), "loss", self.depth, name="loss")
 
