@@ -69,7 +69,7 @@ class Scatter:
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """How often the values fall into each of `bins` equal intervals between the smallest and the largest finite value."""
+    """How often the values fall into each of `bins` equal intervals from the smallest to the largest finite value."""
 
     values: tuple[float, ...]
     x_label: Words

@@ -1,7 +1,7 @@
 """Documents as data: what an explanation or a report says, before anyone decides how it looks.
 
-Everything here is frozen and plain: `draw.html` makes a page of it, `draw.text` lines for a terminal.  Words meant for a
-reader are `T(en=..., ja=...)`; a bare `str` is data that is the same in every language (a column's name, a command).
+Everything here is frozen and plain: `draw.html` makes a page of it, `draw.text` lines for a terminal.  Words meant for
+a reader are `T(en=..., ja=...)`; a bare `str` is data that is the same in every language (a column's name, a command).
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ __all__ = [
     "Cell",
     "Document",
     "Formula",
+    "Highlight",
+    "Highlights",
     "Language",
     "Number",
     "Picture",
@@ -53,7 +55,8 @@ class Formula:
 class Table:
     """Rows of cells under headings.  UsageError when a row has another number of cells than there are headings.
 
-    `folded`: long reference material, closed until the reader opens it.  `row_heads`: the first cell names its row.
+    `row_heads`: the first cell names its row.  `folded`: long reference material, closed until the reader opens it; a
+    drawing may leave rows out and say so, but never the first, the last, or those whose indices are in `keep`.
     """
 
     headings: tuple[Words, ...]
@@ -61,6 +64,7 @@ class Table:
     caption: Words = ""
     folded: bool = False
     row_heads: bool = True
+    keep: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         for number, row in enumerate(self.rows, 1):
@@ -74,6 +78,22 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
+class Highlight:
+    """One of the few numbers a reader came for: its name, its value, and one line that puts it in proportion."""
+
+    name: Words
+    value: Number | Words
+    remark: Words = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Highlights:
+    """Numbers shown large, side by side."""
+
+    items: tuple[Highlight, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Picture:
     """A chart with the sentence that says what it shows (its text alternative) and what to read from it (caption)."""
 
@@ -82,7 +102,7 @@ class Picture:
     caption: Words = ""
 
 
-Block: TypeAlias = "Text | Formula | Table | Picture | Section"
+Block: TypeAlias = "Text | Formula | Table | Highlights | Picture | Section"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +120,7 @@ class Document:
 
     title: Words
     sections: tuple[Section, ...]
-    lead: tuple[Text | Table | Picture | Formula, ...] = ()
+    lead: tuple[Text | Formula | Table | Highlights | Picture, ...] = ()
 
 
 def walk(part: Any) -> Iterator[Any]:

@@ -1,4 +1,4 @@
-"""Words and numbers as values: one text in every language, and a number that keeps its exact value until it is drawn."""
+"""Words and numbers as values: a text in every language, and a number that stays exact until it is drawn."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from denpa.explain.words import Words
 
 
 class Epoch(TypedDict, total=False):
-    """One line of the metrics.  `epoch` and `train_loss` are always there; a measure that was not taken is None or absent.
+    """One line of the metrics.  `epoch` and `train_loss` are always there; what was not measured is None or absent.
 
     Epoch 0, if present, is the state before the first update.
     """

@@ -1,0 +1,208 @@
+"""Documents as one HTML page that needs nothing else: no script, no font, no request to anywhere.
+
+Every text stands there in every language; two radio buttons and a style sheet show one of them.  The page's own content
+security policy forbids everything but its one style sheet (by hash) and embedded images.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable, Iterator
+from itertools import count
+
+from denpa.draw import plots
+from denpa.draw.markup import Markup, both, element, join, number_text
+from denpa.draw.style import PAGE
+from denpa.draw.thinning import thin_rows
+from denpa.explain.charts import Thumbnail, Thumbnails
+from denpa.explain.document import (
+    LANGUAGES,
+    Block,
+    Cell,
+    Document,
+    Formula,
+    Highlights,
+    Language,
+    Number,
+    Picture,
+    Section,
+    T,
+    Table,
+    Text,
+    Words,
+    in_language,
+)
+from denpa.formatting import number
+
+_LANGUAGE_NAMES = {"en": "English", "ja": "日本語"}
+_CONTENTS = T(en="Contents", ja="目次")
+ROWS = 200  # of a folded table
+_SHRUNK = T(
+    en="Large images are shown with fewer pixels than the network saw.",
+    ja="大きな画像は、ネットワークが見たものより画素数を減らして表示している。",
+)
+
+
+def _number(value: Number) -> Markup:
+    """`<data value="exact">rounded</data>` and the unit."""
+    exact = element("data", number_text(value), value=repr(value.value), title=repr(value.value))
+    return join(exact, Markup(" ") if value.unit else Markup(""), both(value.unit))
+
+
+def _cell(cell: Cell, head: bool) -> Markup:
+    if isinstance(cell, (int, float)):
+        cell = Number(cell)
+    class_ = "number" if isinstance(cell, Number) else None
+    content = Markup("–") if cell is None else _number(cell) if isinstance(cell, Number) else both(cell)
+    return element("th", content, scope="row", class_=class_) if head else element("td", content, class_=class_)
+
+
+def _is_number(cells: Iterable[Cell]) -> bool:
+    kinds = [isinstance(cell, (int, float, Number)) for cell in cells if cell is not None]
+    return bool(kinds) and all(kinds)
+
+
+def _fewer(shown: int, total: int) -> T:
+    return T(
+        en=f"{number(shown)} of {number(total)} rows are shown, evenly spaced, with the remarkable ones among them.",
+        ja=f"全{number(total)}行から等間隔に選んだ行と注目すべき行、あわせて{number(shown)}行を表示している。",
+    )
+
+
+def _table(table: Table) -> Markup:
+    columns = list(zip(*table.rows, strict=True)) or [()] * len(table.headings)
+    heads = [
+        element("th", both(words), scope="col", class_="number" if _is_number(cells) else None)
+        for words, cells in zip(table.headings, columns, strict=True)
+    ]
+    kept = thin_rows(len(table.rows), ROWS, set(table.keep)) if table.folded else range(len(table.rows))
+    rows = [
+        element("tr", *(_cell(cell, table.row_heads and i == 0) for i, cell in enumerate(table.rows[k]))) for k in kept
+    ]
+    caption = element("caption", both(table.caption)) if table.caption and not table.folded else Markup("")
+    body = element("table", caption, element("thead", element("tr", *heads)), element("tbody", *rows))
+    fewer = element("p", both(_fewer(len(rows), len(table.rows))), class_="note")
+    scroll = element("div", body, fewer if len(rows) < len(table.rows) else Markup(""), class_="scroll")
+    return element("details", element("summary", both(table.caption)), scroll) if table.folded else scroll
+
+
+def _text(text: Text) -> Markup:
+    if text.kind == "code":
+        return element("pre", element("code", both(text.words)))
+    return element("p", both(text.words), class_=None if text.kind == "plain" else text.kind)
+
+
+def _highlights(block: Highlights) -> Markup:
+    boxes = []
+    for item in block.items:
+        value = _number(item.value) if isinstance(item.value, Number) else both(item.value)
+        remark = element("dd", both(item.remark), class_="remark") if item.remark else Markup("")
+        boxes.append(element("div", element("dt", both(item.name)), element("dd", value, class_="figure"), remark))
+    return element("dl", *boxes, class_="highlights")
+
+
+def _strip(chart: Thumbnails) -> Markup:
+    """Images as a grid that follows the page's width."""
+
+    def one(image: Thumbnail) -> Markup:
+        lines = [element("div", both(words)) for words in image.lines]
+        return element("figure", plots.thumbnail(image), element("figcaption", *lines))
+
+    shrunk = any(max(image.pixels.shape[:2]) > plots.LARGEST for image in chart.images)
+    hint = element("p", both(_SHRUNK), class_="note") if shrunk else Markup("")
+    return join(element("div", *map(one, chart.images), class_="strip"), hint)
+
+
+def _picture(picture: Picture, ids: Iterator[int]) -> Markup:
+    """The drawing and, under it, the sentence that is also its text alternative."""
+    key = f"figure-{next(ids)}"
+    drawing = _strip(picture.chart) if isinstance(picture.chart, Thumbnails) else Markup(plots.svg(picture.chart))
+    lines = [element("p", both(picture.description), id=key, class_="what")]
+    if picture.caption:
+        lines.append(element("p", both(picture.caption)))
+    role = "group" if isinstance(picture.chart, Thumbnails) else "img"
+    return element("figure", element("div", drawing, role=role, aria_labelledby=key), element("figcaption", *lines))
+
+
+def _block(block: Block, depth: int, ids: Iterator[int]) -> Markup:
+    match block:
+        case Text():
+            return _text(block)
+        case Table():
+            return _table(block)
+        case Highlights():
+            return _highlights(block)
+        case Picture():
+            return _picture(block, ids)
+        case Formula():
+            return element("p", block.plain, class_="formula", title=block.latex)
+        case Section():
+            return _section(block, depth, ids)
+
+
+def _section(section: Section, depth: int, ids: Iterator[int]) -> Markup:
+    title = element(f"h{min(depth, 6)}", both(section.title), id=section.key or None)
+    return element("section", title, *(_block(block, depth + 1, ids) for block in section.blocks))
+
+
+def _contents(sections: tuple[Section, ...]) -> Markup:
+    links = [
+        element("li", element("a", both(section.title), href=f"#{section.key}")) for section in sections if section.key
+    ]
+    heading = element("span", both(_CONTENTS), hidden="hidden", id="contents")
+    return element("nav", heading, element("ul", *links), aria_labelledby="contents") if links else Markup("")
+
+
+def _switch() -> Markup:
+    labels = [
+        element("label", _LANGUAGE_NAMES[code], for_=f"language-{code}", lang=code, class_="choice")
+        for code in LANGUAGES
+    ]
+    return element("div", *labels, class_="switch")
+
+
+def _choices(chosen: Language) -> list[Markup]:
+    """The radio buttons.  They stand before everything else, so that the style sheet can reach all that follows."""
+    return [
+        element(
+            "input",
+            type="radio",
+            name="language",
+            id=f"language-{code}",
+            class_="language",
+            checked="checked" if code == chosen else None,
+            aria_label=_LANGUAGE_NAMES[code],
+        )
+        for code in LANGUAGES
+    ]
+
+
+def _everywhere(words: Words) -> str:
+    """A title, which cannot be switched: every language, once."""
+    texts = dict.fromkeys(in_language(words, code) for code in LANGUAGES)
+    return " · ".join(texts)
+
+
+def _head(document: Document) -> Markup:
+    digest = base64.b64encode(hashlib.sha256(PAGE.encode()).digest()).decode("ascii")
+    policy = f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
+    return element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", http_equiv="Content-Security-Policy", content=Markup(policy)),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("meta", name="referrer", content="no-referrer"),
+        element("title", _everywhere(document.title)),
+        element("style", Markup(PAGE)),  # this package's own text
+    )
+
+
+def page(document: Document, language: Language = "en") -> str:
+    """The whole page; `language` is the one shown first."""
+    ids = count(1)
+    lead = [_block(block, 2, ids) for block in document.lead]
+    sections = [_section(section, 2, ids) for section in document.sections]
+    header = element("header", _switch(), element("h1", both(document.title)), _contents(document.sections))
+    body = element("body", *_choices(language), header, element("main", *lead, *sections))
+    return f"<!DOCTYPE html>\n{element('html', _head(document), body, lang=language)}\n"
