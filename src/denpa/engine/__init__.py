@@ -28,7 +28,7 @@ class Step:
     carry: input → the output that replaces it in the next step (parameters, optimiser state).
     by_row: inputs whose first axis is the batch; each step gathers them from the data by row number.
     by_step: inputs with one value a step (learning rate, random key).
-    finite: outputs that must be finite; the first step where one is not ends the run.
+    finite: outputs that must be finite; a step where one is not is the last of its call.
     Inputs in none of these are state that stays.  Outputs that are not carried are the step's metrics.
     """
 
@@ -72,10 +72,10 @@ class Program(Protocol):
     ) -> Metrics:
         """One step for each row of `rows` (steps, batch), row numbers in `data`; replaces entries of `state`.
 
-        by_step: the inputs of that name, first axis steps.  Returns each metric with first axis steps.  After a step
-        in which an output of `step.finite` is NaN or infinite no further one is run: the metrics end with it, and
-        `state` is what it was before it.  The caller asks for as many steps as fit in 0.25 s, so that signals are
-        answered.
+        by_step: the inputs of that name, first axis steps.  Returns each metric with first axis steps.  A step whose
+        `step.finite` outputs are not all finite is the last: the metrics end with it.  No array of `state` is changed
+        in place, so a caller that kept the old ones can go back.  Ask for as many steps as fit in 0.25 s: signals are
+        answered between calls.
         """
         ...
 

@@ -83,10 +83,10 @@ class EagerProgram:
                 outputs = self._once(self.inputs(i, state, data, rows, by_step))
                 for name, values in metrics.items():
                     values.append(outputs[name])
-                if not all(np.isfinite(outputs[name]).all() for name in self.step.finite):
-                    break
                 for name, output in self.step.carry.items():
                     state[name] = outputs[output]
+                if not all(np.isfinite(outputs[name]).all() for name in self.step.finite):
+                    break
         return {name: self._stack(name, values) for name, values in metrics.items()}
 
     def _check(self, rows: Rows) -> None:

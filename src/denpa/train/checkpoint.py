@@ -140,3 +140,18 @@ def latest(run: Path, warn: Callable[[str], None]) -> Checkpoint | None:
                 ) from error
             warn(f"{path.name} cannot be read, the checkpoint before it is used\n{error}")
     return None
+
+
+def check_fits(checkpoint: Checkpoint, start: Checkpoint, where: str) -> None:
+    """ModelFileError unless it has the arrays of `start`, a checkpoint of the same run: names, shapes and dtypes."""
+    for what in ("parameters", "optimizer"):
+        have, want = ({n: (np.shape(v), v.dtype.str) for n, v in getattr(c, what).items()} for c in (checkpoint, start))
+        if have != want:
+            wrong = next(name for name in (*want, *have) if have.get(name) != want.get(name))
+            raise ModelFileError(
+                f"the checkpoint does not fit the run's settings: {what}",
+                where=where,
+                got=f"{wrong}: {have.get(wrong)}",
+                want=f"{want.get(wrong)}",
+                fix="put config.toml back as it was when the run began",
+            )

@@ -23,7 +23,7 @@ class Config:
     """What was asked for, resolved: a run with equal settings, data and machine has equal bits.
 
     source, target, task: as for `data.read`.  hidden: units of the hidden layers.  learning_rate: None takes the
-    optimiser's own.  valid: the fraction of the training rows that are kept out.  clip: largest global gradient norm,
+    optimiser's own.  valid, test: fractions of the rows that are kept out.  clip: largest global gradient norm,
     0 for none.  threads: of the linear algebra library, 0 for as many as it has now.  checkpoint_seconds: the longest
     time between two checkpoints.
     """
@@ -46,6 +46,7 @@ class Config:
     batch_size: int = 100
     epochs: int = 20
     valid: float = 0.2
+    test: float = 0.0
     seed: int = 0
     dtype: str = "float32"
     engine: str = "auto"
@@ -59,6 +60,7 @@ class Config:
         number("dropout", self.dropout, 0, 1, open_high=True)
         number("clip", self.clip, 0)
         number("valid", self.valid, 0, 1, open_high=True)
+        number("test", self.test, 0, 1, open_high=True)
         number("checkpoint_seconds", self.checkpoint_seconds, 0)
         whole("batch_size", self.batch_size, 1, 1 << 40)
         whole("epochs", self.epochs, 0, 1 << 40)

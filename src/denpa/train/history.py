@@ -40,17 +40,24 @@ class History:
         if len(data) > size:
             durable.truncate(path, size, what="the metrics")
         self.size = size
+        self._pending = b""
 
     @property
     def sha256(self) -> str:
         return self._hash.hexdigest()
 
     def append(self, row: Mapping[str, Any]) -> None:
-        """Add one line; it is on the disk when this returns."""
+        """Add one line; it is on the disk after the next `flush`: a sync for each short epoch is slow."""
         data = line(row)
-        durable.append(self.path, data, what="the metrics")
+        self._pending += data
         self.size += len(data)
         self._hash.update(data)
+
+    def flush(self) -> None:
+        """Put the lines on the disk.  TrainingError when that fails."""
+        if self._pending:
+            durable.append(self.path, self._pending, what="the metrics")
+            self._pending = b""
 
 
 def line(row: Mapping[str, Any]) -> bytes:

@@ -92,10 +92,13 @@ class Run:
     def held(self) -> bool:
         """Whether a process trains in this folder now."""
         try:
-            with locked(self.path):
-                return False
-        except UsageError:
+            with open(self.path / LOCK, "rb") as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
             return True
+        except FileNotFoundError:
+            return False
+        return False
 
     def update(self, **facts: Any) -> None:
         """Change entries of run.json, durably.  For the process that holds the lock."""
@@ -107,8 +110,8 @@ def now() -> str:
     return datetime.now().astimezone().isoformat(timespec="seconds")
 
 
-def create(path: Path, config: Config, **facts: Any) -> Run:
-    """Make a run folder (or take an empty one) and write its settings.  UsageError when something is there already."""
+def check_empty(path: Path) -> None:
+    """UsageError when there is something at the place of a new run folder."""
     if path.exists() and (not path.is_dir() or any(p.name != LOCK for p in path.iterdir())):
         is_run = (path / INFO).is_file()
         raise UsageError(
@@ -117,7 +120,11 @@ def create(path: Path, config: Config, **facts: Any) -> Run:
             got="a run is there already" if is_run else "other files",
             fix=f"continue it with: denpa resume {path} ; or give another --out" if is_run else "give another --out",
         )
-    durable.make_folder(path, what="the run folder")
+
+
+def create(path: Path, config: Config, **facts: Any) -> Run:
+    """Write the settings into a run folder that this process holds.  UsageError when something is there already."""
+    check_empty(path)
     durable.make_folder(path / "checkpoints", what="the run folder")
     durable.write(path / CONFIG, config.to_toml().encode(), what="the run's settings")
     info = {"format": FORMAT, "id": path.name, "status": "running", "created": now(), **facts}

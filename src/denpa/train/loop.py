@@ -1,0 +1,316 @@
+"""The loop: epochs over a keyed permutation, batches, metrics, checkpoints; every number finite or a clear end.
+
+It takes its step through an engine, many steps a call; between calls (at least every 0.25 s) it looks at progress,
+signals, checkpoints and whether all is finite.  How steps are divided into calls does not change a bit.
+Source: seed 001 Algorithm 1 and §"batches, epochs"; seed 000 §5.7.4.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from denpa.arrays import Array
+from denpa.data import batch_count, order
+from denpa.engine import Engine, Metrics, Program, Rows
+from denpa.errors import TrainingError
+from denpa.nn import Network
+from denpa.train import checkpoint, machine
+from denpa.train.checkpoint import Checkpoint
+from denpa.train.config import Config
+from denpa.train.faults import fault, finite
+from denpa.train.history import History
+from denpa.train.metrics import Evaluator
+from denpa.train.parts import Parts
+from denpa.train.run import METRICS, TIMINGS
+from denpa.train.step import NORM, measuring_step, training_step
+
+CALL_SECONDS = 0.2  # aim of one call of the engine; signals are answered between calls, and 0.25 s is promised
+FLUSH_SECONDS = 1.0  # a reader of the metrics is at most so far behind
+MEASURED = 8  # batches over which gradient norms are taken at the end of an epoch
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run is.  loss, accuracy: running over the epoch so far; row: the metrics of the epoch that just ended."""
+
+    epoch: int
+    epochs: int
+    batch: int
+    batches: int
+    step: int
+    loss: float | None
+    accuracy: float | None
+    learning_rate: float
+    rows_per_second: float
+    seconds_left: float
+    row: dict[str, Any] | None = None
+
+
+@dataclass
+class Loop:
+    """One run from where `at` is to its end.  state: parameters and optimiser state by name, C-contiguous arrays."""
+
+    path: Path
+    config: Config
+    network: Network
+    parts: Parts
+    engine: Engine
+    at: Checkpoint
+    on_progress: Callable[[Progress], None]
+    should_stop: Callable[[], bool]
+
+    def __post_init__(self) -> None:
+        config, n = self.config, len(self.parts.train)
+        self.optimizer = config.make_optimizer()
+        self.batches = batch_count(n, config.batch_size)
+        self.schedule = config.make_schedule(self.batches)
+        self.state: dict[str, Array] = {
+            name: np.ascontiguousarray(value) if np.ndim(value) else value
+            for name, value in {**self.at.parameters, **self.at.optimizer}.items()
+        }
+        self.data = {"x": self.parts.x, "t": self.parts.t}
+        self.history = History(self.path / METRICS, self.at.history_bytes, self.at.history_sha256 or None)
+        self.timings = History(self.path / TIMINGS, _size(self.path / TIMINGS))
+        self.evaluate = Evaluator(self.network, self.engine, classify=self.parts.classify)
+        self._programs: dict[int, Program] = {}
+        self._measures: dict[int, Program] = {}
+        self._rows: tuple[int, Rows] = (0, np.empty(0, np.int64))
+        self._facts = {**machine.facts(), "threads": machine.blas_threads()}
+        self._watched = self._watch()
+        self._per_step = 0.0  # seconds, running estimate
+        self._saved = self._flushed = self._started = time.monotonic()
+        self._spent = [0.0, 0]  # seconds and rows of this epoch in this process
+
+    # -- the run -------------------------------------------------------------------------------------------------------
+    def run(self) -> bool:
+        """Train to the last epoch; False when stopped before.  A checkpoint is on the disk either way.
+
+        TrainingError when something is not finite, or a save fails.
+        """
+        if not checkpoint.saved(self.path):
+            self.save()
+        while self.at.epoch <= self.config.epochs:
+            if self.should_stop():
+                self.save()
+                return False
+            if self.at.batch < self.batches:
+                self._advance()
+            else:
+                self._finish_epoch()
+            now = time.monotonic()
+            if now - self._saved >= self.config.checkpoint_seconds:
+                self.save()
+            elif now - self._flushed >= FLUSH_SECONDS:
+                self._flush()
+        self.save()
+        return True
+
+    def save(self) -> None:
+        """Metrics first, then the checkpoint that counts them."""
+        self._flush()
+        self.at.parameters = {name: self.state[name] for name in self.at.parameters}
+        self.at.optimizer = {name: self.state[name] for name in self.at.optimizer}
+        self.at.history_bytes, self.at.history_sha256 = self.history.size, self.history.sha256
+        self.at.machine = self._facts
+        checkpoint.save(self.path, self.at)
+        self._saved = time.monotonic()
+
+    def _flush(self) -> None:
+        self.history.flush()
+        self.timings.flush()
+        self._flushed = time.monotonic()
+
+    @property
+    def parameters(self) -> dict[str, Array]:
+        return {name: self.state[name] for name in self.at.parameters}
+
+    # -- steps ---------------------------------------------------------------------------------------------------------
+    def _advance(self) -> None:
+        """One call of the engine: as many steps as fit in `CALL_SECONDS`, all of one batch size."""
+        rows = self._next_rows()
+        by_step = self._by_step(len(rows))
+        program = self._program(rows)
+        before = dict(self.state)
+        start = time.monotonic()
+        metrics = program.run(self.state, self.data, rows, by_step)
+        seconds = time.monotonic() - start
+        if not finite({name: metrics[name] for name in program.step.finite}) or not finite(self.state):
+            raise self._fault(program, before, rows, by_step)
+        self._count(metrics, rows, seconds)
+        self._report(float(by_step["learning_rate"][-1]))
+
+    def _next_rows(self) -> Rows:
+        """Row numbers of the next steps, (steps, batch)."""
+        if self._rows[0] != self.at.epoch:
+            train = self.parts.train
+            self._rows = (self.at.epoch, train[order(len(train), self.config.seed, self.at.epoch)])
+        rows, size, first = self._rows[1], self.config.batch_size, self.at.batch
+        full = len(rows) // size - first
+        if full <= 0:
+            return rows[None, first * size :]
+        fits = int(CALL_SECONDS / self._per_step) if self._per_step else 1
+        count = min(max(fits, 1), full)
+        return rows[first * size : (first + count) * size].reshape(count, size)
+
+    def _by_step(self, count: int) -> dict[str, Array]:
+        steps = range(self.at.step, self.at.step + count)
+        keys = np.empty((count, 2), np.uint64)  # as nn.step_key: (seed, step)
+        keys[:, 0], keys[:, 1] = self.config.seed, np.arange(steps.start, steps.stop, dtype=np.uint64)
+        return {"learning_rate": np.array([self.schedule(step) for step in steps]), "key": keys}
+
+    def _program(self, rows: Rows) -> Program:
+        size = rows.shape[1]
+        if size not in self._programs:
+            x, t = self.parts.x[rows[0]], self.parts.t[rows[0]]
+            step = training_step(
+                self.network, self.optimizer, x, t, classify=self.parts.classify, clip=self.config.clip
+            )
+            self._programs[size] = self.engine.compile(step)
+        return self._programs[size]
+
+    @property
+    def fallbacks(self) -> tuple[str, ...]:
+        """What the engine could not run its own way, each with the reason."""
+        return tuple(dict.fromkeys(line for program in self._programs.values() for line in program.fallbacks))
+
+    def _count(self, metrics: Metrics, rows: Rows, seconds: float) -> None:
+        """Running sums, added one step after the other: the same bits however steps are divided into calls."""
+        count, size = rows.shape
+        sums, weight = self.at.sums, self.evaluate.weight(size)
+        sums["loss"] = _accumulate(sums.get("loss", 0.0), metrics["loss"].astype(np.float64) * weight)
+        if "correct" in metrics:
+            sums["correct"] = sums.get("correct", 0.0) + float(metrics["correct"].sum())
+        sums["rows"] = sums.get("rows", 0.0) + float(rows.size)
+        self.at.step += count
+        self.at.batch += count
+        self._per_step = seconds / count if not self._per_step else 0.5 * (self._per_step + seconds / count)
+        self._spent[0] += seconds
+        self._spent[1] += rows.size
+
+    def _fault(self, program: Program, state: dict[str, Array], rows: Rows, by_step: dict[str, Array]) -> TrainingError:
+        """Go back to where the call began and find the first step, and in it the first value, that is not finite."""
+        for i in range(len(rows)):
+            before = dict(state)
+            one = {name: values[i : i + 1] for name, values in by_step.items()}
+            metrics = program.run(state, self.data, rows[i : i + 1], one)
+            bad = not finite({name: metrics[name] for name in program.step.finite}) or not finite(state)
+            if bad or i == len(rows) - 1:
+                rate = float(by_step["learning_rate"][i])
+                when = f"step {self.at.step + i + 1:,} (epoch {self.at.epoch}, batch {self.at.batch + i + 1})"
+                advice = f"try a smaller --lr (it was {rate:g} here) or --clip 1.0"
+                return fault(program.step, before, self.data, rows[i : i + 1], one, when, advice)
+        raise AssertionError("a call has at least one step")
+
+    # -- epochs --------------------------------------------------------------------------------------------------------
+    def _watch(self) -> tuple[str, Array, Array] | None:
+        """The rows looked at after every epoch: validation rows, without them the test rows."""
+        parts = self.parts
+        if len(parts.valid):
+            return "valid", parts.x[parts.valid], parts.t[parts.valid]
+        if len(parts.test):
+            return "test", parts.x[parts.test], parts.t[parts.test]
+        return None
+
+    def _finish_epoch(self) -> None:
+        start = time.monotonic()
+        at, sums = self.at, self.at.sums
+        row: dict[str, Any] = {"epoch": at.epoch, "step": at.step, "train_loss": sums["loss"] / sums["rows"]}
+        if "correct" in sums:
+            row["train_accuracy"] = sums["correct"] / sums["rows"]
+        if self._watched is not None:
+            row.update(self._watched_figures(*self._watched))
+        rate = self.schedule(at.step - 1)
+        row |= {"learning_rate": rate, "gradient_norms": self._gradient_norms()}
+        self.history.append(row)
+        self._spent[0] += time.monotonic() - start
+        self.timings.append({"epoch": at.epoch, "seconds": self._spent[0], "rows": self._spent[1]})
+        speed = self._spent[1] / self._spent[0] if self._spent[0] else 0.0
+        self._report(rate, {**row, "seconds": self._spent[0], "rows_per_second": speed})
+        self._spent = [0.0, 0]
+        at.epoch, at.batch, at.sums = at.epoch + 1, 0, {}
+
+    def _watched_figures(self, name: str, x: Array, t: Array) -> dict[str, float]:
+        result = self.evaluate(self.parameters, x, t)
+        if not np.isfinite(result.loss):
+            raise TrainingError(
+                f"the loss on the {name} rows became {result.loss}",
+                where=f"after epoch {self.at.epoch}",
+                want="a finite number",
+                fix="look for extreme values in these rows, or try a smaller --lr; the last good checkpoint is kept",
+            )
+        figures = {f"{name}_loss": result.loss}
+        if result.correct is not None:
+            figures[f"{name}_accuracy"] = result.correct / len(x)
+        return figures
+
+    def _gradient_norms(self) -> dict[str, float]:
+        """‖∂L/∂parameter‖ at the end of the epoch, without dropout: the mean over up to `MEASURED` of its batches."""
+        rows, size = self._epoch_rows(), self.config.batch_size
+        full = max(len(rows) // size, 1)
+        chosen = np.unique(np.linspace(0, full - 1, min(MEASURED, full)).astype(np.int64))
+        batches = np.stack([rows[b * size : (b + 1) * size] for b in chosen])
+        if batches.shape[1] not in self._measures:
+            step = measuring_step(self.network, self.parts.x[batches[0]], self.parts.t[batches[0]])
+            self._measures[batches.shape[1]] = self.engine.compile(step)
+        program = self._measures[batches.shape[1]]
+        parameters = self.parameters
+        metrics = program.run(dict(parameters), self.data, batches, {})
+        if not finite(metrics):
+            bad = batches[len(metrics["loss"]) - 1][None]
+            when = f"after epoch {self.at.epoch}, measuring gradients"
+            raise fault(program.step, parameters, self.data, bad, {}, when, "try a smaller --lr or --clip 1.0")
+        return {name.removeprefix(NORM): float(v.mean()) for name, v in metrics.items() if name.startswith(NORM)}
+
+    def _epoch_rows(self) -> Rows:
+        self._next_rows()
+        return self._rows[1]
+
+    def keep_history(self) -> None:
+        """Put the metrics of a run that fails on the disk, for whoever looks into it; a resume cuts them off again."""
+        with suppress(TrainingError):  # the failure may be the disk itself, and is being reported already
+            self._flush()
+
+    # -- progress ------------------------------------------------------------------------------------------------------
+    def _report(self, rate: float, row: dict[str, Any] | None = None) -> None:
+        sums, config = self.at.sums, self.config
+        rows = sums.get("rows", 0.0)
+        seconds, done = self._spent
+        speed = done / seconds if seconds else 0.0
+        ahead = config.epochs * len(self.parts.train) - (self.at.epoch - 1) * len(self.parts.train) - rows
+        self.on_progress(
+            Progress(
+                epoch=self.at.epoch,
+                epochs=config.epochs,
+                batch=self.at.batch,
+                batches=self.batches,
+                step=self.at.step,
+                loss=sums["loss"] / rows if rows else None,
+                accuracy=sums["correct"] / rows if rows and "correct" in sums else None,
+                learning_rate=rate,
+                rows_per_second=speed,
+                seconds_left=ahead / speed if speed else 0.0,
+                row=row,
+            )
+        )
+
+
+def _accumulate(start: float, values: Array) -> float:
+    return float(np.add.accumulate(np.concatenate([[start], values]))[-1])
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def start(network: Network, config: Config) -> Checkpoint:
+    """The state before the first step."""
+    parameters = {name: np.array(p.value) for name, p in network.parameters().items()}
+    state = config.make_optimizer().init(parameters)
+    return Checkpoint(0, 1, 0, parameters, state)

@@ -1,0 +1,174 @@
+"""The model file: one safetensors file that predicts.
+
+Parameters under PyTorch's names, and in the description the network, the encodings of inputs and targets, and what it
+was trained on.  It holds no code; every name in it is looked up in a closed list.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from denpa import durable, tensorfile
+from denpa.arrays import Array
+from denpa.data import Dataset, InputEncoding, Inputs, TargetEncoding, read_inputs, read_like
+from denpa.engine import Engine, engine
+from denpa.errors import DataError, ModelFileError, ShapeError, UsageError
+from denpa.nn import Network
+from denpa.train.checkpoint import check_kind
+from denpa.train.metrics import Evaluation, Evaluator, Forward, evaluate, targets_for
+from denpa.train.run import MODEL
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Predictor:
+    """A trained network with its encodings.  guess: what the baseline says; about: what it was trained on."""
+
+    network: Network
+    inputs: InputEncoding
+    targets: TargetEncoding
+    guess: Array
+    about: dict[str, Any]
+
+    def outputs(self, rows: Any) -> Array:
+        """The network's outputs, (n, n_out): one probability a class, or standardised numbers."""
+        return self._forward(self._encode(rows), None).outputs
+
+    def predict(self, rows: Any) -> Array:
+        """(n,) class names, or numbers in the target's unit, (n,) or (n, k).
+
+        rows: an array (n, features) or (n, *image shape) before scaling, `data.Inputs`, or the path of a file.
+        DataError when the rows do not have the features of the training data.
+        """
+        result = self._forward(self._encode(rows), None)
+        return self.targets.decode(result.predicted if self.targets.kind == "classes" else result.outputs)
+
+    def evaluate(self, data: Dataset | str | Path) -> Evaluation:
+        """The figures on a dataset whose classes are this model's, or on the file or folder at a path."""
+        if isinstance(data, (str, Path)):
+            data = read_like(data, self.inputs, self.targets)
+        if self.targets.kind == "classes" and data.classes != self.targets.classes:
+            raise DataError(
+                "the classes are not those of the model",
+                where=data.source,
+                got=repr(data.classes)[:80],
+                want=repr(self.targets.classes)[:80],
+                fix="read the data with denpa.data.read_like",
+            )
+        x = self.inputs.encode(data.inputs, self.network.dtype)
+        t = targets_for(self.network, self.targets.encode(data.targets, self.network.dtype))
+        return evaluate(self._forward(x, t), data.targets, self.targets, self.guess)
+
+    def _encode(self, rows: Any) -> Array:
+        if isinstance(rows, (str, Path)):
+            rows = read_inputs(rows, self.inputs)
+        values = rows.inputs if isinstance(rows, Inputs) else np.asarray(rows)
+        if values.dtype.kind not in "biuf":
+            raise UsageError("the rows are not numbers", got=f"dtype {values.dtype}", want="an array of numbers")
+        return self.inputs.encode(values, self.network.dtype)
+
+    def _forward(self, x: Array, t: Array | None) -> Forward:
+        if t is None:  # any target will do: the loss is not looked at
+            zeros = np.zeros(len(x), np.int64)
+            wide = np.zeros((len(x), self.network.units[-1]), self.network.dtype)
+            t = targets_for(self.network, zeros if self.targets.kind == "classes" else wide)
+        run = Evaluator(self.network, _engine(), classify=self.targets.kind == "classes")
+        return run({name: p.value for name, p in self.network.parameters().items()}, x, t, outputs=True)
+
+
+def _engine() -> Engine:
+    return engine("eager")  # one pass over the rows: nothing to win by compiling
+
+
+def save_model(path: Path, predictor: Predictor) -> None:
+    """Write the model file durably."""
+    arrays = {name: p.value for name, p in predictor.network.parameters().items()}
+    about = {
+        "kind": "model",
+        "format": FORMAT,
+        "network": predictor.network.spec(),
+        "inputs": predictor.inputs.to_json(),
+        "targets": predictor.targets.to_json(),
+        "guess": np.asarray(predictor.guess).tolist(),
+        "about": predictor.about,
+    }
+    durable.write(path, tensorfile.encode(arrays, about), what="the model")
+
+
+def load_model(path: str | Path) -> Predictor:
+    """The model at a path: the file, or the run folder that holds it.
+
+    ModelFileError when it is damaged, foreign or of another version, or its parts do not fit together.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = path / MODEL
+    if not path.exists():
+        raise ModelFileError("there is no model file", where=str(path), fix="finish the run first: denpa resume RUN")
+    file = tensorfile.read(path)
+    check_kind(file.about, "model", FORMAT, str(path))
+    missing = [key for key in ("network", "inputs", "targets", "guess", "about") if key not in file.about]
+    if missing or not isinstance(file.about["about"], dict):
+        raise ModelFileError("the model's description is not complete", where=str(path), got=f"no {', '.join(missing)}")
+    network = _network(file.about["network"], file.arrays, str(path))
+    inputs = InputEncoding.from_json(file.about["inputs"])
+    targets = TargetEncoding.from_json(file.about["targets"])
+    if (inputs.features, targets.outputs) != (network.units[0], network.units[-1]):
+        raise ModelFileError(
+            "the network does not fit the model's inputs and targets",
+            where=str(path),
+            got=f"{network.units[0]} inputs and {network.units[-1]} outputs",
+            want=f"{inputs.features} and {targets.outputs}",
+        )
+    return Predictor(network, inputs, targets, _guess(file.about["guess"], targets, str(path)), file.about["about"])
+
+
+def _network(spec: Any, arrays: Mapping[str, Array], where: str) -> Network:
+    """The network around the file's arrays; it draws initial parameters first, so the sizes are compared before."""
+    units = spec.get("units") if isinstance(spec, Mapping) else None
+    if not isinstance(units, list) or not all(type(n) is int and n > 0 for n in units):
+        raise ModelFileError("the model's description names no network", where=where, got=repr(units)[:60])
+    claimed = sum(n_in * n_out for n_in, n_out in pairwise(units))
+    present = sum(math.prod(a.shape) for a in arrays.values())
+    if claimed > present:
+        raise ModelFileError(
+            "the model file does not hold the parameters of its network",
+            where=where,
+            got=f"{present:,} numbers",
+            want=f"at least {claimed:,}, for the units {units}",
+        )
+    try:
+        network = Network.from_spec(spec)
+        wrong = [name for name, a in arrays.items() if a.dtype != np.dtype(network.dtype)]
+        if wrong:
+            raise ModelFileError("a parameter has another dtype than the network", where=where, got=wrong[0][:60])
+        _check_finite(arrays, where)
+        return network.with_parameters(arrays)
+    except (UsageError, ShapeError) as error:
+        raise ModelFileError("the parameters do not fit the network", where=where, got=str(error)) from error
+
+
+def _check_finite(arrays: Mapping[str, Array], where: str) -> None:
+    for name, a in arrays.items():
+        if not np.isfinite(a).all():
+            raise ModelFileError("a parameter of the model is NaN or infinite", where=where, got=repr(name)[:60])
+
+
+def _guess(value: Any, targets: TargetEncoding, where: str) -> Array:
+    classes = targets.kind == "classes"
+    good = (
+        (type(value) is int and 0 <= value < targets.outputs)
+        if classes
+        else (isinstance(value, list) and len(value) == targets.outputs and all(type(v) in (int, float) for v in value))
+    )
+    if not good:
+        raise ModelFileError("the model's baseline is not as it should be", where=where, got=repr(value)[:60])
+    return np.int64(value) if classes else np.array(value, np.float64)

@@ -1,0 +1,106 @@
+"""The rows of a run, encoded once, and which of them train, validate and test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from denpa.arrays import Array
+from denpa.data import Dataset, InputEncoding, TargetEncoding, split
+from denpa.data.batches import Rows
+from denpa.errors import DataError, UsageError
+from denpa.nn import Network
+from denpa.train.config import Config
+from denpa.train.metrics import baseline_of, targets_for
+
+DRAW_TEST = 1 << 63  # the test part's split must not follow the validation part's: another seed of the same family
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """data: the source; x (n, n_in), t: all its rows as the network and its loss take them.  train, valid, test: row
+    numbers, each ascending.  guess: what the baseline always says."""
+
+    data: Dataset
+    inputs: InputEncoding
+    targets: TargetEncoding
+    x: Array
+    t: Array
+    train: Rows
+    valid: Rows
+    test: Rows
+    guess: Any
+
+    @property
+    def classify(self) -> bool:
+        return self.targets.kind == "classes"
+
+
+def division(config: Config, data: Dataset) -> tuple[Rows, Rows, Rows]:
+    """Training, validation and test rows of the source; the last are empty unless config.test asks for some.
+
+    UsageError when the source has a test part of its own and config.test asks for another.
+    """
+    if data.test is not None and config.test:
+        raise UsageError(
+            "this source has a test part of its own",
+            where=data.source,
+            got=f"test = {config.test:g}",
+            want="test = 0: its own part is used",
+        )
+    labels = data.targets if data.classes is not None else None
+    rest, test = split(len(data), config.test, config.seed ^ DRAW_TEST, labels)
+    train, valid = split(len(rest), config.valid, config.seed, None if labels is None else labels[rest])
+    return rest[train], rest[valid], test
+
+
+def encodings(config: Config, data: Dataset) -> tuple[InputEncoding, TargetEncoding, tuple[Rows, Rows, Rows]]:
+    """Fitted on the training rows alone.  DataError when these have a single class left."""
+    rows = division(config, data)
+    train = rows[0]
+    if data.classes is not None and len(np.unique(data.targets[train])) < 2:
+        raise DataError(
+            "the training part has one class only: there is nothing to learn",
+            where=data.source,
+            got=f"{data.classes[int(data.targets[train[0]])]} in all {len(train):,} rows",
+            fix="use a smaller validation part, or more rows",
+        )
+    return InputEncoding.fit(data, train), TargetEncoding.fit(data, train), rows
+
+
+def parts(
+    network: Network, data: Dataset, inputs: InputEncoding, targets: TargetEncoding, rows: tuple[Rows, Rows, Rows]
+) -> Parts:
+    """Encode all rows for this network.  DataError naming the row that cannot be."""
+    x = inputs.encode(data.inputs, network.dtype)
+    t = targets_for(network, targets.encode(data.targets, network.dtype))
+    train, valid, test = rows
+    return Parts(data, inputs, targets, x, t, train, valid, test, baseline_of(data.targets[train], targets))
+
+
+def build_network(config: Config, inputs: InputEncoding, targets: TargetEncoding) -> Network:
+    """The network of the settings for these inputs and targets; output "auto": softmax for classes, else identity."""
+    output = config.output
+    if output == "auto":
+        output = "softmax" if targets.kind == "classes" else "identity"
+    if targets.kind == "classes" and config.loss in ("absolute_error", "huber"):
+        raise UsageError(f"the loss {config.loss!r} is for numbers", got="classes", fix="leave --loss out")
+    if targets.kind == "numbers" and (output != "identity" or config.loss.endswith("cross_entropy")):
+        raise UsageError(
+            "numbers need the output function identity and a loss for numbers",
+            got=f"output {output!r}, loss {config.loss!r}",
+            want="squared_error, absolute_error or huber",
+            fix="leave --output and --loss out",
+        )
+    return Network(
+        [inputs.features, *config.hidden, targets.outputs],
+        hidden=config.activation,
+        output=output,
+        loss=None if config.loss == "auto" else config.loss,
+        init=None if config.init == "auto" else config.init,
+        seed=config.seed,
+        dtype=config.dtype,
+        dropout=config.dropout,
+    )

@@ -1,0 +1,118 @@
+"""One training step as one Graph, recorded from a real batch: forward, backward, update.
+
+Recorded once per batch shape; an engine then runs it thousands of times.  Gradients are taken for the parameters alone:
+the input is a leaf without a gradient, so the first layer's input gradient, the widest product of all, never exists.
+Source: seed 000 §5.7, seed 001 Algorithm 1.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from denpa.arrays import Array, as_value
+from denpa.autodiff import backward
+from denpa.engine import Step
+from denpa.graph import FUNCTIONS, Graph, Role, Tensor, ancestors, leaf
+from denpa.nn import Network, optim
+
+NEW = "new."  # a parameter "0.weight" goes into the step under its name and comes out as "new.0.weight"
+NORM = "norm."
+
+
+def training_step(
+    network: Network, optimizer: optim.Optimizer, x: Array, t: Array, *, classify: bool, clip: float = 0.0
+) -> Step:
+    """A step for batches shaped like x (batch, n_in) and t, class numbers (batch,) or rows (batch, n_out).
+
+    Inputs: parameters and optimiser state by name; x, t by row; learning_rate (float64) and, with dropout, key (uint64,
+    (2,)) by step.  Metrics: loss; classify: correct (int64), the rows whose largest output is the true class's.
+    clip: the largest global gradient norm, 0 for no limit.
+    """
+    with np.errstate(all="ignore"):  # the loop checks every step, this one too
+        inputs = _inputs(network, x, t, key=network.dropout > 0)
+        state = {name: _input(name, value) for name, value in optimizer.init(network.parameters()).items()}
+        rate = _input("learning_rate", np.float64(0))
+        loss, parameters, metrics = _forward(network, inputs, training=True, classify=classify)
+        gradients = _gradients(loss, parameters)
+        if clip > 0:
+            gradients, _ = optim.clip_by_global_norm(gradients, clip)
+        new_parameters, new_state = optimizer.update(parameters, gradients, state, rate)
+    carried = {**new_parameters, **new_state}
+    graph = Graph(
+        {**metrics, **{NEW + name: value for name, value in carried.items()}},
+        {**parameters, **state, **inputs, "learning_rate": rate},
+    )
+    by_step = ("learning_rate", "key") if "key" in inputs else ("learning_rate",)
+    return Step(graph, {name: NEW + name for name in carried}, ("x", "t"), by_step, ("loss",))
+
+
+def measuring_step(network: Network, x: Array, t: Array) -> Step:
+    """Forward and backward without update or dropout.  Metrics: the Euclidean norm of each parameter's gradient.
+
+    Squares are summed in float64: in float32 they overflow above 1.8e19.
+    """
+    with np.errstate(all="ignore"):
+        inputs = _inputs(network, x, t)
+        loss, parameters, metrics = _forward(network, inputs, training=False)
+        norms = {NORM + name: _norm(g) for name, g in _gradients(loss, parameters).items()}
+    graph = Graph({"loss": metrics["loss"], **norms}, {**parameters, **inputs})
+    return Step(graph, {}, ("x", "t"), finite=tuple(graph.outputs))
+
+
+def evaluating_step(network: Network, x: Array, t: Array, *, classify: bool) -> Step:
+    """Forward alone, without dropout.  Metrics as of `training_step`, outputs (batch, n_out), predicted (classify)."""
+    with np.errstate(all="ignore"):
+        inputs = _inputs(network, x, t)
+        _, parameters, metrics = _forward(network, inputs, training=False, classify=classify, outputs=True)
+    return Step(Graph(metrics, {**parameters, **inputs}), {}, ("x", "t"))
+
+
+def _input(name: str, value: Array, role: Role | None = None) -> Tensor:
+    """A leaf that takes part in the graph and has no gradient."""
+    node = leaf(as_value(value), "input", name, requires=False)
+    node.role = role
+    return Tensor(node)
+
+
+def _inputs(network: Network, x: Array, t: Array, key: bool = False) -> dict[str, Tensor]:
+    inputs = {"x": _input("x", x, Role("input", 0)), "t": _input("t", t, Role("target", network.depth))}
+    if key:
+        inputs["key"] = _input("key", np.zeros(2, np.uint64))
+    return inputs
+
+
+def _forward(
+    network: Network, inputs: dict[str, Tensor], training: bool, classify: bool = False, outputs: bool = False
+) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
+    """The loss, the parameters as fresh leaves, and the metrics."""
+    network = network.with_parameters({name: p.value for name, p in network.parameters().items()})
+    loss = network.loss(inputs["x"], inputs["t"], training=training, key=inputs.get("key"))
+    metrics = {"loss": loss}
+    logits = Tensor(next(n for n in ancestors([loss.node]) if n.role == Role("preactivation", network.depth)))
+    t = inputs["t"]
+    if outputs:
+        metrics["outputs"] = network.head(logits)
+    if classify:
+        classes = t if t.ndim == 1 else _call("argmax", t, axis=1)
+        predicted = _call("argmax", logits, axis=1)  # float32 sigmoids are all 1 above 17, their logits still differ
+        metrics["correct"] = _call("sum", _call("equal", predicted, classes))
+        if outputs:
+            metrics["predicted"] = predicted
+    return loss, network.parameters(), metrics
+
+
+def _gradients(loss: Tensor, parameters: dict[str, Tensor]) -> dict[str, Tensor]:
+    found = backward(loss, record=True)
+    return {name: found[p] for name, p in parameters.items()}
+
+
+def _norm(g: Tensor) -> Tensor:
+    wide = g if g.dtype == np.float64 else _call("astype", g, dtype=np.dtype("float64"))
+    return _call("sqrt", _call("sum", _call("square", wide)))
+
+
+def _call(name: str, *args: Any, **params: Any) -> Tensor:
+    result: Tensor = FUNCTIONS[name](*args, **params)
+    return result

@@ -1,0 +1,255 @@
+"""Train, resume: from a Dataset to a run folder with a model that predicts."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from denpa import durable
+from denpa.data import Dataset, read
+from denpa.engine import engine
+from denpa.errors import DataError, DenpaError, UsageError
+from denpa.nn import Network
+from denpa.train import checkpoint, loop, machine
+from denpa.train.checkpoint import Checkpoint
+from denpa.train.config import Config
+from denpa.train.loop import Loop, Progress
+from denpa.train.metrics import Evaluation
+from denpa.train.model_file import Predictor, save_model
+from denpa.train.parts import Parts, build_network, encodings, parts
+from denpa.train.run import Run, check_empty, create, locked, now
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A run that has just ended here, with what is still in memory.
+
+    evaluation: on the rows that `evaluated_on` names: "test", "valid" or "train"; None when the run was stopped.
+    """
+
+    run: Run
+    config: Config
+    model: Predictor
+    parts: Parts
+    evaluated_on: str
+    evaluation: Evaluation | None
+    fallbacks: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def finished(self) -> bool:
+        return self.run.status == "finished"
+
+
+def _nothing(_: Any) -> None:
+    return None
+
+
+def train(
+    config: Config,
+    data: Dataset,
+    out: str | Path,
+    *,
+    on_progress: Callable[[Progress], None] = _nothing,
+    should_stop: Callable[[], bool] = lambda: False,
+    warn: Callable[[str], None] = _nothing,
+    command: str = "",
+) -> Trained:
+    """Train on `data` into a new run folder `out`.  should_stop is asked at least every 0.25 s.
+
+    warn takes what does not stop the run but must be said.  command: the shell line, for the record.
+    UsageError, DataError before anything is written; TrainingError when it cannot go on (the run is then "failed").
+    """
+    out = Path(out)
+    check_empty(out)
+    inputs, targets, rows = encodings(config, data)
+    network = build_network(config, inputs, targets)
+    config = config.resolved(
+        task=data.task,
+        output=network.output,
+        loss=network.loss_function.name,
+        engine=engine(config.engine).name,
+        threads=config.threads or machine.blas_threads(),
+    )
+    prepared = parts(network, data, inputs, targets, rows)
+    durable.make_folder(out, what="the run folder")
+    with locked(out):
+        run = create(
+            out,
+            config,
+            command=command,
+            machine=machine.facts(),
+            data={"source": data.source, "sha256": data.sha256, "rows": len(data)},
+        )
+        return _go(
+            run, config, network, prepared, loop.start(network, config), on_progress, should_stop, _Warnings(warn)
+        )
+
+
+def resume(
+    path: str | Path,
+    data: Dataset | None = None,
+    *,
+    epochs: int | None = None,
+    anyway: bool = False,
+    on_progress: Callable[[Progress], None] = _nothing,
+    should_stop: Callable[[], bool] = lambda: False,
+    warn: Callable[[str], None] = _nothing,
+) -> Trained:
+    """Continue a run that was stopped, killed or has failed, to the bits it would have had without that.
+
+    data: the run's source if it is in memory already.  epochs: a new, larger number of epochs, for a finished run too.
+    anyway: go on although libraries or processor changed, and with it perhaps the last bits.
+    UsageError when the run is finished or held by another process; DataError when its data changed; ModelFileError when
+    no checkpoint is left.
+    """
+    run = Run(path)
+    with locked(run.path):
+        run = Run(path)
+        config = run.config
+        if epochs is not None:
+            config = replace(config, epochs=epochs)
+        warnings = _Warnings(warn)
+        durable.remove([*durable.leftovers(run.path), *durable.leftovers(run.path / checkpoint.FOLDER)])
+        at = checkpoint.latest(run.path, warnings)
+        data = read(config.source, config.target, config.task) if data is None else data
+        _check_data(run, data)
+        inputs, targets, rows = encodings(config, data)
+        network = build_network(config, inputs, targets)
+        at = loop.start(network, config) if at is None else at
+        _check_place(run, config, at, network)
+        _check_machine(at, config, anyway, warnings)
+        durable.remove([p for p in checkpoint.saved(run.path) if p.name > at.name], what="a damaged checkpoint")
+        if epochs is not None:
+            durable.write(run.path / "config.toml", config.to_toml().encode(), what="the run's settings")
+        run.update(status="running", resumed=[*run.info.get("resumed", []), now()])
+        prepared = parts(network, data, inputs, targets, rows)
+        return _go(run, config, network, prepared, at, on_progress, should_stop, warnings)
+
+
+class _Warnings:
+    """Says a warning and remembers it."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self.lines: list[str] = []
+
+    def __call__(self, line: str) -> None:
+        self.lines.append(line)
+        self._say(line)
+
+
+def _go(  # noqa: PLR0917 one call from each of train and resume
+    run: Run,
+    config: Config,
+    network: Network,
+    prepared: Parts,
+    at: Checkpoint,
+    on_progress: Callable[[Progress], None],
+    should_stop: Callable[[], bool],
+    warnings: _Warnings,
+) -> Trained:
+    """The loop, and what is written when it ends, however it ends.  The caller holds the run's lock."""
+    began = time.monotonic()
+    for line in (*prepared.inputs.notes,):
+        warnings(line)
+    with machine.threads(config.threads):
+        trainer = Loop(run.path, config, network, prepared, engine(config.engine), at, on_progress, should_stop)
+        try:
+            finished = trainer.run()
+            model = _model(trainer, run)
+            save_model(run.model_path, model)
+            where, evaluation = evaluate_run(model, prepared) if finished else ("", None)
+        except DenpaError as error:
+            trainer.keep_history()
+            _record_failure(run, error)
+            raise
+    facts: dict[str, Any] = {"status": "finished" if finished else "stopped", "ended": now(), "epoch": at.epoch - 1}
+    facts["seconds"] = float(run.info.get("seconds", 0.0)) + time.monotonic() - began
+    if evaluation is not None:
+        numbers = {name: value for name, value in evaluation.values.items() if not math.isnan(value)}  # NaN is no JSON
+        facts["evaluation"] = {"on": where, "rows": evaluation.rows, **numbers}
+    facts["warnings"] = [*run.info.get("warnings", []), *warnings.lines]
+    run.update(**facts)
+    return Trained(run, config, model, prepared, where, evaluation, trainer.fallbacks, tuple(run.info["warnings"]))
+
+
+def _record_failure(run: Run, error: DenpaError) -> None:
+    try:
+        run.update(status="failed", ended=now(), error=str(error))
+    except DenpaError as second:  # the disk is full for the status, too: one message for both
+        error.add_note(f"the run's status could not be saved either\n{second}")
+
+
+def _model(trainer: Loop, run: Run) -> Predictor:
+    prepared, at = trainer.parts, trainer.at
+    about = {
+        "run": run.id,
+        "epochs": at.epoch - 1,
+        "steps": at.step,
+        "source": prepared.data.source,
+        "data_sha256": prepared.data.sha256,
+        "target": prepared.targets.name,
+    }
+    network = trainer.network.with_parameters(trainer.parameters)
+    return Predictor(network, prepared.inputs, prepared.targets, prepared.guess, about)
+
+
+def evaluate_run(model: Predictor, prepared: Parts) -> tuple[str, Evaluation]:
+    """The figures on rows nobody trained on, and their name: test, else validation; else, for want of others, train."""
+    data = prepared.data
+    if data.test is not None:
+        return "test", model.evaluate(data.test)
+    for name, rows in (("test", prepared.test), ("valid", prepared.valid), ("train", prepared.train)):
+        if len(rows):
+            part = replace(data, inputs=data.inputs[rows], targets=data.targets[rows])
+            return name, model.evaluate(part)
+    raise AssertionError("a run has training rows")
+
+
+def _check_data(run: Run, data: Dataset) -> None:
+    told = run.info.get("data")
+    before = told if isinstance(told, dict) else {}
+    if before.get("sha256") != data.sha256:
+        raise DataError(
+            "the data changed since the run began",
+            where=data.source,
+            got=f"{len(data):,} rows, sha256 {data.sha256[:16]}…",
+            want=f"{before.get('rows'):,} rows, sha256 {str(before.get('sha256'))[:16]}…"
+            if isinstance(before.get("rows"), int)
+            else "the data of the run",
+            fix="put the old file back, or start a new run",
+        )
+
+
+def _check_place(run: Run, config: Config, at: Checkpoint, network: Network) -> None:
+    if at.epoch > config.epochs and run.status == "finished":
+        raise UsageError(
+            "the run is finished",
+            where=str(run.path),
+            got=f"{at.epoch - 1} of {config.epochs} epochs done",
+            fix=f"train on with --epochs {config.epochs + 10}, or start a new run",
+        )
+    checkpoint.check_fits(at, loop.start(network, config), str(run.path))
+
+
+def _check_machine(at: Checkpoint, config: Config, anyway: bool, warn: Callable[[str], None]) -> None:
+    """Equal bits need equal libraries, processor family and threads; the threads are set to what they were."""
+    if not at.machine:
+        return
+    changed = machine.differences(at.machine, {**machine.facts(), "threads": config.threads})
+    if changed and not anyway:
+        raise UsageError(
+            "this is not the machine or the software that the run was trained on: its last bits may come out different",
+            got="; ".join(changed),
+            fix="go back to what it was, or accept that with --anyway",
+        )
+    for line in changed:
+        warn(f"resumed on another machine or software, the bits may differ: {line}")
+
+
+__all__ = ["Trained", "evaluate_run", "resume", "train"]
