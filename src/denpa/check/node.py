@@ -1,0 +1,462 @@
+"""One operation judged by its own derivative: its vjp rule against differences of its own evaluation.
+
+Judged at the inputs a graph recorded, with random cotangents and directions, element by element where that is cheap.
+Local derivatives are not multiplied down the depth of a network, so a wrong factor in a first layer shows at its full
+size however small the gradient is that arrives there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from denpa.arrays import Array, is_float
+from denpa.autodiff import pull
+from denpa.check.verdict import Comparison, Verdict, compare, factor, tolerance
+from denpa.errors import DenpaError, GradientError
+from denpa.graph import Graph, Node, Tensor, ancestors, leaf
+from denpa.numeric import Slope, complex_slope, line_slope, scales
+from denpa.ops.shaping import sum_to
+from denpa.primitive import Primitive, broadcast, same
+
+ELEMENTS = 32  # inputs up to this size are checked element by element, larger ones along directions
+DIRECTIONS = 2
+
+
+@dataclass(frozen=True)
+class Kink:
+    """A point where the one-sided derivatives differ, and what the rule makes of it."""
+
+    op: str
+    input: int | None
+    element: tuple[int, ...]
+    left: float
+    right: float
+    convention: str
+
+    def __str__(self) -> str:
+        at = f"element {list(self.element)}" if self.element else "its value"
+        return (
+            f"{self.op}, {at}: slope {self.left:.6g} from the left, {self.right:.6g} from the right; {self.convention}"
+        )
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found out about the rule of one operation for one of its inputs (None: all inputs moved together)."""
+
+    op: str
+    input: int | None
+    order: int
+    verdict: Verdict
+    reason: str
+    element: tuple[int, ...] = ()
+    analytic: float = float("nan")
+    numeric: float = float("nan")
+    error: float = float("nan")
+    factor: float | None = None
+    blurred: int = 0
+    kinks: tuple[Kink, ...] = ()
+
+
+def random_like(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Random numbers of size 0.5 to 1.5 and random sign: no entry is so small that it would hide a wrong element."""
+    return rng.uniform(0.5, 1.5, shape) * rng.choice([-1.0, 1.0], shape)
+
+
+def reach(x: Array) -> float:
+    """The size of a step of 1: the largest number of x, at least 1."""
+    return max(1.0, float(np.max(np.abs(x), initial=0.0)))
+
+
+def in_double(value: Any) -> Array:
+    """Floats as float64 (checks run in float64, DESIGN §4), everything else as it is."""
+    value = np.asarray(value)
+    return value.astype(np.float64)[()] if value.dtype.kind == "f" and value.dtype.itemsize < 8 else value[()]
+
+
+class Case:
+    """An operation at fixed inputs: its evaluation along directions, and its rule."""
+
+    def __init__(self, op: Primitive, args: Sequence[Any], params: Mapping[str, Any]) -> None:
+        self.op, self.params = op, dict(params)
+        self.args = [in_double(a) for a in args]
+        with np.errstate(all="ignore"):
+            self.out = np.asarray(op.evaluate(np, *self.args, **self.params))
+        # a cast inside, or a black box that computes in float32, has the noise of its own dtype
+        self.dtype = self.out.dtype if is_float(self.out) else np.dtype(np.float64)
+        self.eps = float(np.finfo(self.dtype).eps)
+        self.kinked = bool(op.special)
+
+    @property
+    def elementwise(self) -> bool:
+        return self.op.scalar is not None and self.op.shape in (same, broadcast)
+
+    def rule(self, g: Any, needs: Sequence[bool]) -> list[Array | None]:
+        """The rule's cotangents as arrays, summed back to the inputs' shapes as `backward` does."""
+        with np.errstate(all="ignore"):
+            parts = self.op.pull_back(g, self.out[()], self.args, self.params, needs)
+            return [
+                None if part is None or not need else _fitted(part, np.shape(a))
+                for part, need, a in zip(parts, needs, self.args, strict=True)
+            ]
+
+    def slope(self, ways: Mapping[int, Array], levels: int = 6) -> Slope:
+        """Derivative of the evaluation along x_i + t·ways[i]: complex step where valid, else central differences."""
+
+        def phi(t: Any) -> Array:
+            moved = [a + t * ways[i] if i in ways else a for i, a in enumerate(self.args)]
+            return np.asarray(self.op.evaluate(np, *moved, **self.params))
+
+        if not self.op.analytic or self.kinked or self.eps > 1e-12:
+            slope = line_slope(phi, eps=self.eps, levels=levels, one_sided=True)
+            if not self.op.analytic or self.eps > 1e-12:
+                return slope
+            return _refined(slope, complex_slope(phi, eps=self.eps))
+        return complex_slope(phi, eps=self.eps)
+
+
+def _refined(slope: Slope, exact: Slope) -> Slope:
+    """The complex step where there is no kink near: at a tie it would silently take one side."""
+    near = slope.kink | ~(np.abs(slope.value - exact.value) <= slope.error + 1e-6 * np.abs(exact.value))
+    value, error = np.where(near, slope.value, exact.value), np.where(near, slope.error, exact.error)
+    left, right = np.where(near, slope.left, exact.value), np.where(near, slope.right, exact.value)
+    return Slope(value, error, left, right, slope.kink, slope.evaluations + 1)
+
+
+def _fitted(part: Any, shape: tuple[int, ...]) -> Array:
+    part = np.asarray(part)
+    return part if part.shape == shape else np.asarray(sum_to(part, shape=shape))
+
+
+@dataclass
+class _Interval:
+    """What the numerical side allows for u·J: [low, high] ± error, with the kinks found on the way."""
+
+    low: Array
+    high: Array
+    error: Array
+    kinks: list[tuple[tuple[int, ...], float, float]]
+
+    def take(self, other: _Interval) -> None:
+        """Keep, by element, the one with the smaller error."""
+        better = other.error < self.error
+        self.low = np.where(better, other.low, self.low)
+        self.high = np.where(better, other.high, self.high)
+        self.error = np.where(better, other.error, self.error)
+        self.kinks = [*other.kinks] if np.any(better) else self.kinks
+
+    def settled(self, rtol: float) -> bool:
+        size = np.maximum(np.abs(self.low), np.abs(self.high))
+        return bool(np.all((self.error <= 0.1 * rtol * size) | ((self.low == 0) & (self.high == 0))))
+
+
+def _weigh(u: Array, slope: Slope, shape: tuple[int, ...] | None) -> _Interval:
+    """u·slope with its bounds, summed to `shape` (elementwise operations), or to one number (None)."""
+    with np.errstate(all="ignore"):
+        a, b, middle = u * slope.left, u * slope.right, u * slope.value
+        low = np.where(slope.kink, np.minimum(a, b), middle)
+        high = np.where(slope.kink, np.maximum(a, b), middle)
+        # 64 eps of what is added: the rounding of this sum itself, and of the rule's own
+        error = np.abs(u) * slope.error + 64 * np.finfo(np.float64).eps * np.abs(middle)
+        total = np.sum if shape is None else lambda v: np.asarray(sum_to(v, shape=shape))
+        where = [tuple(int(i) for i in at) for at in np.argwhere(slope.kink)[:4]]
+        kinks = [(at, float(slope.left[at]), float(slope.right[at])) for at in where]
+        return _Interval(np.asarray(total(low)), np.asarray(total(high)), np.asarray(total(error)), kinks)
+
+
+def _elementwise(case: Case, u: Array, i: int, rtol: float) -> _Interval:
+    """(Jᵀu) of an elementwise operation for all elements of input i at once: its Jacobian is diagonal."""
+    shape = np.shape(case.args[i])
+    best: _Interval | None = None
+    for scale in scales(case.args[i]):
+        found = _weigh(u, case.slope({i: scale}), shape)
+        with np.errstate(all="ignore"):
+            out = np.broadcast_to(scale, case.out.shape)
+            kinks = [(at, left / float(out[at]), right / float(out[at])) for at, left, right in found.kinks]
+            found = _Interval(found.low / scale, found.high / scale, found.error / scale, kinks)
+        if best is None:
+            best = found
+        else:
+            best.take(found)
+        if best.settled(rtol):
+            break
+    assert best is not None
+    return best
+
+
+def _columns(case: Case, u: Array, i: int, rtol: float) -> _Interval:
+    """(Jᵀu) for input i, one element of it after the other."""
+    x = np.asarray(case.args[i])
+    low, high, error = np.zeros(x.shape), np.zeros(x.shape), np.zeros(x.shape)
+    kinks: list[tuple[tuple[int, ...], float, float]] = []
+    for j in np.ndindex(x.shape):
+        best: _Interval | None = None
+        for scale in scales(x[j]):
+            size = float(scale)
+            unit = np.zeros(x.shape)
+            unit[j] = size
+            found = _weigh(u, case.slope({i: unit}), None)
+            kinks_here = [(at, left / size, right / size) for at, left, right in found.kinks]
+            found = _Interval(found.low / size, found.high / size, found.error / size, kinks_here)
+            if best is None:
+                best = found
+            else:
+                best.take(found)
+            if best.settled(rtol):
+                break
+        assert best is not None
+        low[j], high[j], error[j] = best.low, best.high, best.error
+        kinks += [(j, left, right) for _, left, right in best.kinks[:1]]
+    return _Interval(low, high, error, kinks)
+
+
+def _directions(
+    case: Case, u: Array, wanted: Sequence[int], parts: Sequence[Any], rng: Any, rtol: float
+) -> tuple[Array, _Interval]:
+    """(analytic, interval) along directions that move all wanted inputs together: all ones (a tie shared wrongly adds
+    up here), and random ones."""
+    analytic, found = [], []
+    for k in range(DIRECTIONS + 1):
+        shapes = {i: np.shape(case.args[i]) for i in wanted}
+        base = {i: np.ones(s) if k == 0 else random_like(rng, s) * reach(case.args[i]) for i, s in shapes.items()}
+        best: _Interval | None = None
+        value = 0.0
+        for size in (1.0, 2.0**-6, 2.0**-12):
+            new = _weigh(u, case.slope({i: base[i] * size for i in wanted}), None)
+            if best is None or new.error / size < best.error:
+                best = _Interval(new.low / size, new.high / size, new.error / size, new.kinks)
+                value = float(sum(np.sum(parts[i] * base[i]) for i in wanted if parts[i] is not None))
+                spread = sum(np.sum(np.abs(parts[i] * base[i])) for i in wanted if parts[i] is not None)
+                best.error = best.error + 64 * np.finfo(np.float64).eps * spread
+            if best.settled(rtol):
+                break
+        assert best is not None
+        analytic.append(value)
+        found.append(best)
+    low, high, error = (np.asarray([float(getattr(f, name)) for f in found]) for name in ("low", "high", "error"))
+    return np.asarray(analytic), _Interval(low, high, error, [k for f in found for k in f.kinks])
+
+
+def judge(
+    op: Primitive,
+    args: Sequence[Any],
+    params: Mapping[str, Any],
+    *,
+    rng: np.random.Generator,
+    needs: Sequence[bool] | None = None,
+    orders: Sequence[int] = (1, 2),
+    elements: int = ELEMENTS,
+) -> list[Finding]:
+    """The rule of one operation at these inputs, a Finding for each input and order; empty when it has no derivative.
+
+    Floats are taken to float64.  needs: the inputs to judge (default: all floating-point ones).  Inputs of at most
+    `elements` numbers, and elementwise operations of any size, are judged element by element.
+    """
+    case = Case(op, args, params)
+    floats = [is_float(np.asarray(a)) for a in case.args]
+    wanted = [f and (needs is None or needs[i]) for i, f in enumerate(floats)]
+    if not op.differentiable or not any(wanted) or not is_float(case.out):
+        return []
+    if not np.all(np.isfinite(case.out)):
+        return [Finding(op.name, None, 1, Verdict.UNSURE, "its value is not finite here")]
+    u = random_like(rng, case.out.shape)
+    try:
+        parts = case.rule(u[()], wanted)
+    except GradientError:
+        raise  # no rule at all, or a black box without a backward: it says so itself
+    except Exception as error:  # whatever else a user's rule raises is the finding
+        return [Finding(op.name, None, 1, Verdict.WRONG, f"its rule raises {type(error).__name__}: {error}")]
+    rtol = tolerance(case.dtype, 1)
+    findings = [
+        _first_order(case, u, i, parts[i], rtol=rtol)
+        for i, want in enumerate(wanted)
+        if want and (case.elementwise or np.size(case.args[i]) <= elements)
+    ]
+    findings += _jointly(case, u, [i for i, want in enumerate(wanted) if want], parts=parts, rng=rng, rtol=rtol)
+    clear = all(f.verdict is not Verdict.WRONG and not f.kinks for f in findings)
+    if 2 in orders and clear:  # at a kink, and above a wrong rule, a second derivative means nothing
+        findings += second_order(case, wanted, rng)
+    return findings if 1 in orders else [f for f in findings if f.order == 2]
+
+
+def _first_order(case: Case, u: Array, i: int, part: Array | None, *, rtol: float) -> Finding:
+    found = _elementwise(case, u, i, rtol) if case.elementwise else _columns(case, u, i, rtol)
+    analytic = np.zeros(np.shape(case.args[i])) if part is None else np.asarray(part, np.float64)
+    result = compare(analytic, found.low, found.high, found.error, rtol=rtol)
+    return _finding(case, i, result, analytic, found)
+
+
+def _jointly(
+    case: Case, u: Array, wanted: Sequence[int], *, parts: Sequence[Any], rng: np.random.Generator, rtol: float
+) -> list[Finding]:
+    """Directions through all inputs at once, and through each alone when there are several."""
+    groups: list[Sequence[int]] = [wanted] if len(wanted) == 1 else [*([i] for i in wanted), wanted]
+    findings = []
+    for group in groups:
+        if all(np.size(case.args[i]) == 0 for i in group):
+            continue
+        analytic, found = _directions(case, u, group, parts=parts, rng=rng, rtol=rtol)
+        result = compare(analytic, found.low, found.high, found.error, rtol=rtol)
+        findings.append(_finding(case, group[0] if len(group) == 1 else None, result, analytic, found))
+    return findings
+
+
+def _finding(case: Case, i: int | None, result: Comparison, analytic: Array, found: _Interval) -> Finding:
+    convention = "; ".join(dict.fromkeys(s.convention for s in case.op.special))
+    kinks = tuple(
+        Kink(case.op.name, i, at, left, right, convention or "the rule's value lies between them")
+        for at, left, right in found.kinks[:4]
+    )
+    constant = factor(analytic, found.low, found.high, found.error) if result.verdict is Verdict.WRONG else None
+    return Finding(
+        case.op.name,
+        i,
+        1,
+        result.verdict,
+        _reason(analytic, found, result),
+        result.element if i is not None and np.shape(analytic) == np.shape(case.args[i]) else (),
+        result.analytic,
+        result.numeric,
+        result.error,
+        constant,
+        result.blurred,
+        kinks,
+    )
+
+
+def _reason(analytic: Array, found: _Interval, result: Comparison) -> str:
+    if result.verdict is Verdict.UNSURE:
+        return "the error of the numerical value is larger than the tolerance"
+    if result.verdict is Verdict.RIGHT:
+        return "between the one-sided derivatives" if found.kinks else ""
+    return _fault(np.asarray(analytic), found, result)
+
+
+def _fault(a: Array, found: _Interval, result: Comparison) -> str:
+    """What is wrong, as far as the pattern tells."""
+    times = factor(a, found.low, found.high, found.error)
+    square = a.ndim == 2 and a.shape[0] == a.shape[1]
+    if not np.isfinite(result.analytic):
+        text = "its cotangent is not finite where the derivative is"
+    elif times is not None:
+        known = {0.0: "its cotangent is zero", -1.0: "its sign is wrong"}
+        text = known.get(round(times, 9), f"its cotangent is {times:.9g} times the derivative")
+    elif square and np.allclose(a.T, found.low, rtol=1e-6, atol=0):
+        text = "its cotangent is the transpose of the derivative"
+    elif np.any(found.low != found.high):
+        text = "its value at a kink lies outside the one-sided derivatives"
+    else:
+        text = "its cotangent is not the derivative"
+    return text
+
+
+def cotangents(
+    outputs: Sequence[Tensor], seeds: Sequence[Any], leaves: Sequence[Node], *, record: bool = False
+) -> list[Any]:
+    """Σ_k seedᵏ·∂outputᵏ/∂leaf by `pull`, one pass an output; None for a leaf that no gradient reaches."""
+    total: list[Any] = [None] * len(leaves)
+    with np.errstate(all="ignore"):
+        for output, seed in zip(outputs, seeds, strict=True):
+            if not output.node.requires:
+                continue
+            seed = np.asarray(seed, output.node.value.dtype)[()]
+            g = Tensor(leaf(seed, "constant")) if record else seed
+            got = pull(output.node, g, ancestors([output.node], requires_only=True), record=record)
+            for k, node in enumerate(leaves):
+                part = got.get(node)
+                if part is not None:
+                    total[k] = part if total[k] is None else total[k] + part
+    return total
+
+
+def second_order(case: Case, wanted: Sequence[bool], rng: np.random.Generator) -> list[Finding]:
+    """The derivative of the rule itself: φ = Σ_i ⟨rule_i(g, x), v_i⟩, differentiated by the recorded pass over the rule
+    and by central differences of the rule, along random directions of every input and of the cotangent g."""
+    op, floats = case.op, [i for i, want in enumerate(wanted) if want]
+    g = random_like(rng, case.out.shape)
+    v = {i: random_like(rng, np.shape(case.args[i])) for i in floats}
+    try:
+        found = _recorded_second_order(case, g, wanted, v)
+    except DenpaError as error:
+        return [Finding(op.name, None, 2, Verdict.UNSURE, f"its rule has no derivative: {error.what}")]
+    except Exception as error:  # a rule in plain NumPy meets Tensors here
+        text = f"its rule cannot be differentiated ({type(error).__name__}: {error}); write it with primitives"
+        return [Finding(op.name, None, 2, Verdict.UNSURE, text)]
+    rtol = tolerance(case.dtype, 2)
+    findings = []
+    for k, i in enumerate([*floats, -1]):
+        where = case.args[i] if i >= 0 else g
+        if np.size(where) == 0:
+            continue
+        way = random_like(rng, np.shape(where))
+        analytic = 0.0 if found[k] is None else float(np.sum(found[k] * way))
+        best = _second_order_slope(case, g, wanted, v, i=i, way=way, rtol=rtol)
+        result = compare(analytic, best.value, best.value, best.error, rtol=rtol)
+        reason = "its rule, differentiated, is not the second derivative (does it use plain NumPy or .value?)"
+        findings.append(
+            Finding(
+                op.name,
+                i if i >= 0 else None,
+                2,
+                result.verdict,
+                "" if result.verdict is Verdict.RIGHT else reason,
+                (),
+                result.analytic,
+                result.numeric,
+                result.error,
+                factor(analytic, best.value, best.value, best.error) if result.verdict is Verdict.WRONG else None,
+            )
+        )
+    return findings
+
+
+def _recorded_second_order(case: Case, g: Array, wanted: Sequence[bool], v: Mapping[int, Array]) -> list[Any]:
+    xs = [Tensor(leaf(a, "input" if w else "constant")) for a, w in zip(case.args, wanted, strict=True)]
+    seed = Tensor(leaf(np.asarray(g)[()], "input"))
+    out = case.op(*xs, **case.params)
+    parts = case.op.pull_back(seed, out, xs, case.params, list(wanted))
+    outputs, seeds = [], []
+    for i, way in v.items():
+        part = parts[i]
+        if part is None:
+            continue
+        if not isinstance(part, Tensor):
+            part = Tensor(
+                leaf(np.asarray(part), "constant")
+            )  # a constant rule is legal; what moves shows as a mismatch
+        outputs.append(sum_to(part, shape=np.shape(case.args[i])) if part.shape != np.shape(case.args[i]) else part)
+        seeds.append(way)
+    return cotangents(outputs, seeds, [*(xs[i].node for i in v), seed.node])
+
+
+def _second_order_slope(
+    case: Case, g: Array, wanted: Sequence[bool], v: Mapping[int, Array], *, i: int, way: Array, rtol: float
+) -> Slope:
+    def phi(t: float) -> Array:
+        args = [a + t * way if k == i else a for k, a in enumerate(case.args)]
+        moved = Case(case.op, args, case.params)
+        parts = moved.rule((g + t * way if i < 0 else g)[()], wanted)
+        return np.asarray([np.sum(parts[k] * w) for k, w in v.items() if parts[k] is not None] or [0.0])
+
+    best: Slope | None = None
+    for size in (1.0, 2.0**-4, 2.0**-8):
+        slope = line_slope(lambda t, s=size: phi(t * s), eps=case.eps)  # type: ignore[misc]
+        value, error = np.sum(slope.value) / size, np.sum(slope.error) / size
+        if best is None or error < best.error:
+            best = Slope(value, error, value, value, np.zeros((), bool), slope.evaluations)
+        if best.error <= 0.1 * rtol * abs(best.value):
+            break
+    assert best is not None
+    return best
+
+
+def not_finite(graph: Graph) -> str | None:
+    """The first operation whose value is NaN or infinite, in words; None when there is none."""
+    for index, node in enumerate(graph.nodes):
+        if is_float(node.value) and not np.all(np.isfinite(node.value)):
+            return f"node #{index} ({node.label}) is not finite: there is no derivative to compare with"
+    return None
