@@ -33,6 +33,7 @@ class Records:
 
     def __init__(self, file: DataFile) -> None:
         self.where = file.where
+        file.verify()
         lines = decoded_lines(file.stream(), file.where)
         sample = list(islice(lines, SAMPLE))
         self.delimiter = find_delimiter(sample, file.where)

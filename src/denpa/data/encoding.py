@@ -90,16 +90,17 @@ class InputEncoding:
         DataError on another number of features, NaN, infinity (also by overflow of dtype), and pixels out of range.
         """
         rows = self._flattened(inputs)
-        if self.kind == "image":
-            self._check_pixels(rows)
-            encoded: Array = rows.astype(dtype)
-            encoded /= encoded.dtype.type(self.maximum)
-        else:
-            encoded = np.empty(rows.shape, dtype)
-            mean, std = np.array(self.mean), np.array(self.std)
-            with np.errstate(over="ignore", invalid="ignore"):  # checked below
-                for start in range(0, len(rows), _ROWS):
-                    encoded[start : start + _ROWS] = (rows[start : start + _ROWS] - mean) / std
+        self._check_pixels(rows)
+        encoded: Array = np.empty(rows.shape, dtype)
+        mean, std = np.array(self.mean), np.array(self.std)
+        with np.errstate(over="ignore", invalid="ignore"):  # checked below
+            for start in range(0, len(rows), _ROWS):
+                piece = slice(start, start + _ROWS)
+                if self.kind == "image":
+                    encoded[piece] = rows[piece]
+                    encoded[piece] /= encoded.dtype.type(self.maximum)
+                else:
+                    encoded[piece] = (rows[piece] - mean) / std
         if not np.isfinite(encoded).all():
             row, column = np.argwhere(~np.isfinite(encoded))[0]
             raise DataError(
@@ -299,16 +300,17 @@ def _moments(
             total += piece.sum(axis=0, dtype=np.float64)
         constant = low == high
         mean = np.where(constant, low, total / count)  # exactly, so that a constant column becomes 0
+        largest = np.where(constant, 1.0, np.maximum(high - mean, mean - low))
         for piece in _pieces(inputs, rows):
-            squares += ((piece - mean) ** 2).sum(axis=0)
-        std = np.sqrt(squares / count)
-    bad = ~np.isfinite(mean) | ~np.isfinite(std)
+            squares += (((piece - mean) / largest) ** 2).sum(axis=0)  # of at most 1: 1e-200 must not vanish as 1e-400
+        std = np.where(constant, 1.0, largest * np.sqrt(squares / count))
+    bad = ~np.isfinite(mean) | ~np.isfinite(std) | (std == 0)
     if bad.any():
         column = int(np.argmax(bad))
         raise DataError(
-            f"column {shown(name(column))} is too large to standardise",
+            f"column {shown(name(column))} has a range that cannot be standardised",
             got=f"values from {low[column]:g} to {high[column]:g}",
-            want="numbers below about 1e150",
-            fix="divide the column by a constant first",
+            want="magnitudes between about 1e-300 and 1e300",
+            fix="multiply the column by a constant first",
         )
-    return mean, np.where(constant | (std == 0), 1.0, std), constant
+    return mean, std, constant

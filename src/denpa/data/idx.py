@@ -38,12 +38,7 @@ def read_array(file: DataFile) -> Array:
 def _header(stream: Stream, where: str) -> tuple[np.dtype[np.generic], tuple[int, ...]]:
     magic = stream.read(4)
     if not is_idx(magic):
-        raise DataError(
-            "not an IDX file",
-            where=where,
-            got=f"it begins with the bytes {magic.hex(' ') or 'none'}",
-            want=f"00 00, a type code ({', '.join(f'{code:02x}' for code in TYPES)}), 01 to {MAXIMUM_DIMENSIONS:02x}",
-        )
+        raise not_idx(magic, where)
     sizes = stream.read(4 * magic[3])
     if len(sizes) < 4 * magic[3]:
         raise DataError("the IDX header is cut off", where=where, got=f"{4 + len(sizes)} bytes of header")
@@ -51,6 +46,16 @@ def _header(stream: Stream, where: str) -> tuple[np.dtype[np.generic], tuple[int
     if 0 in shape:
         raise DataError("the IDX file holds nothing", where=where, got=f"shape {shape}", want="sizes of at least 1")
     return np.dtype(TYPES[magic[2]]), shape
+
+
+def not_idx(head: bytes, where: str) -> DataError:
+    codes = ", ".join(f"{code:02x}" for code in TYPES)
+    return DataError(
+        "not an IDX file",
+        where=where,
+        got=f"it begins with the bytes {head[:4].hex(' ') or 'none'}",
+        want=f"00 00, a type code ({codes}), then 01 to {MAXIMUM_DIMENSIONS:02x}",
+    )
 
 
 def _check_size(file: DataFile, size: int, header: int, shape: tuple[int, ...]) -> None:

@@ -11,7 +11,7 @@ from denpa.data.digits import NAME as DIGITS
 from denpa.data.digits import read_digits
 from denpa.data.encoding import InputEncoding, TargetEncoding
 from denpa.data.files import DataFile, listed, opened
-from denpa.data.idx import is_idx
+from denpa.data.idx import is_idx, not_idx
 from denpa.data.idxset import read_file, read_file_like, read_folder, read_images
 from denpa.data.npz import read_npz, read_npz_inputs, read_npz_like
 from denpa.data.table import read_table, read_table_inputs, read_table_like
@@ -94,8 +94,10 @@ def read_inputs(source: str | Path, inputs: InputEncoding) -> Inputs:
 
 def _kind(file: DataFile) -> str:
     head = file.head(16)
-    if is_idx(head) or head.startswith(b"\0\0"):
+    if is_idx(head):
         return "idx"
+    if head.startswith(b"\0\0"):
+        raise not_idx(head, file.where)
     if head.startswith((b"PK\3\4", b"PK\5\6")):  # an archive, an empty archive
         if file.zipped:
             raise DataError(

@@ -190,7 +190,8 @@ def _collect(records: Records, header: list[str], names: Sequence[str], target: 
         )
     if faults:
         raise faults.error(rows, _TEXT_INPUT)
-    ignored = tuple(name for name in header if name != target and name not in set(names))
+    used = {*names, target}
+    ignored = tuple(name for name in header if name not in used)
     found = None if answers is None else answers.finish(as_classes)
     return Table(matrix.finish(), tuple(names), found, ignored)
 

@@ -75,7 +75,7 @@ def decide(raw: RawTargets, name: str, task: str, where: str, hint: str | None =
     for classes.
 
     Classes: text; booleans; one-hot rows; two distinct integers; at most FEW distinct integers that are fewer than
-    SHARE of the rows.  DataError when there is nothing to learn (one value only) or every row is its own class.
+    SHARE of the rows.  DataError when there is nothing to learn (one value only), or every text is another.
     """
     if task not in TASKS:
         raise UsageError("unknown task", got=repr(task), want=f"one of {', '.join(TASKS)}")
@@ -84,7 +84,7 @@ def decide(raw: RawTargets, name: str, task: str, where: str, hint: str | None =
     reason = _reason_for_classes(raw, name, task, hint)
     if reason is None:
         return Target(_spread(_numbers(raw, name, where), name, where), None, _reason_for_numbers(raw, name, task))
-    return _classes(raw, name, where, reason)
+    return _classes(raw, name, task, where, reason)
 
 
 def follow(raw: RawTargets, classes: tuple[str, ...] | None, name: str, where: str) -> Target:
@@ -182,7 +182,8 @@ def _labels(raw: RawTargets, name: str, where: str) -> Labels:
     return Labels.of(raw)
 
 
-def _classes(raw: RawTargets, name: str, where: str, reason: str) -> Target:
+def _classes(raw: RawTargets, name: str, task: str, where: str, reason: str) -> Target:
+    text = isinstance(raw, Labels) or raw.dtype.kind == "U"
     if isinstance(raw, np.ndarray) and raw.ndim == 2 and _is_one_hot(raw):
         labels = Labels(raw.argmax(axis=1).astype(np.int64), tuple(map(str, range(raw.shape[1]))))
         seen = len(np.unique(labels.codes))
@@ -198,7 +199,7 @@ def _classes(raw: RawTargets, name: str, where: str, reason: str) -> Target:
             want="at least 2 classes",
             fix="check that the file is complete and the target is the right column",
         )
-    if seen > MAXIMUM_CLASSES or seen == len(labels.codes) > 2:
+    if seen > MAXIMUM_CLASSES or (task == "auto" and text and seen == len(labels.codes) > 2):
         raise too_many_classes(name, where, seen, len(labels.codes))
     return Target(labels.codes, labels.names, reason)
 
