@@ -27,7 +27,7 @@ from denpa.train.config import Config
 from denpa.train.faults import fault, finite
 from denpa.train.history import History
 from denpa.train.metrics import Evaluator
-from denpa.train.parts import Parts
+from denpa.train.parts import Parts, encode
 from denpa.train.run import METRICS, TIMINGS
 from denpa.train.step import NORM, measuring_step, training_step
 
@@ -210,12 +210,14 @@ class Loop:
 
     # -- epochs --------------------------------------------------------------------------------------------------------
     def _watch(self) -> tuple[str, Array, Array] | None:
-        """The rows looked at after every epoch: validation rows, without them the test rows."""
+        """The rows looked at after every epoch: validation rows; without them test rows, of this source or its own."""
         parts = self.parts
         if len(parts.valid):
             return "valid", parts.x[parts.valid], parts.t[parts.valid]
         if len(parts.test):
             return "test", parts.x[parts.test], parts.t[parts.test]
+        if parts.data.test is not None:
+            return "test", *encode(self.network, parts.data.test, parts.inputs, parts.targets)
         return None
 
     def _finish_epoch(self) -> None:

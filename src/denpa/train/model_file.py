@@ -23,6 +23,7 @@ from denpa.errors import DataError, ModelFileError, ShapeError, UsageError
 from denpa.nn import Network
 from denpa.train.checkpoint import check_kind
 from denpa.train.metrics import Evaluation, Evaluator, Forward, evaluate, targets_for
+from denpa.train.parts import encode
 from denpa.train.run import MODEL
 
 FORMAT = 1
@@ -63,8 +64,7 @@ class Predictor:
                 want=repr(self.targets.classes)[:80],
                 fix="read the data with denpa.data.read_like",
             )
-        x = self.inputs.encode(data.inputs, self.network.dtype)
-        t = targets_for(self.network, self.targets.encode(data.targets, self.network.dtype))
+        x, t = encode(self.network, data, self.inputs, self.targets)
         return evaluate(self._forward(x, t), data.targets, self.targets, self.guess)
 
     def _encode(self, rows: Any) -> Array:

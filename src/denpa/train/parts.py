@@ -74,10 +74,15 @@ def parts(
     network: Network, data: Dataset, inputs: InputEncoding, targets: TargetEncoding, rows: tuple[Rows, Rows, Rows]
 ) -> Parts:
     """Encode all rows for this network.  DataError naming the row that cannot be."""
-    x = inputs.encode(data.inputs, network.dtype)
-    t = targets_for(network, targets.encode(data.targets, network.dtype))
+    x, t = encode(network, data, inputs, targets)
     train, valid, test = rows
     return Parts(data, inputs, targets, x, t, train, valid, test, baseline_of(data.targets[train], targets))
+
+
+def encode(network: Network, data: Dataset, inputs: InputEncoding, targets: TargetEncoding) -> tuple[Array, Array]:
+    """x (n, n_in) and t of a dataset, as the network and its loss take them."""
+    encoded = targets.encode(data.targets, network.dtype)
+    return inputs.encode(data.inputs, network.dtype), targets_for(network, encoded)
 
 
 def build_network(config: Config, inputs: InputEncoding, targets: TargetEncoding) -> Network:

@@ -1,0 +1,184 @@
+"""From a training that has just ended to the record its report is made of."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import asdict, fields
+from typing import Any
+
+import numpy as np
+
+from denpa.data import TargetEncoding, stream
+from denpa.explain.words import T, Words
+from denpa.train import machine
+from denpa.train.config import Config
+from denpa.train.gradient_check import ROWS, check_network
+from denpa.train.metrics import Evaluation
+from denpa.train.parts import Parts
+from denpa.train.record import DataSummary, Epoch, GradientCheck, Misclassified, NetworkSpec, RunRecord
+from denpa.train.training import Trained
+
+SHOWN_MISTAKES = 40
+SHOWN_POINTS = 2000  # of a regression's scatter plot
+_STATUS = {"stopped": "interrupted", "failed": "diverged"}
+
+
+def record_of(trained: Trained) -> RunRecord:
+    """The record of a run, with a gradient check of the trained network on a few rows."""
+    run, config, prepared = trained.run, trained.config, trained.parts
+    info = run.info
+    return RunRecord(
+        run_id=run.id,
+        command=str(info.get("command") or _command(config)),
+        config=asdict(config),
+        data=_data(prepared, trained.evaluation if trained.evaluated_on == "test" else None),
+        network=_network(trained),
+        history=[_epoch(row) for row in run.history],
+        status=_STATUS.get(run.status, run.status),
+        started=info.get("created"),
+        seconds=info.get("seconds"),
+        gradient_check=_check(trained),
+        engine=config.engine,
+        dtype=config.dtype,
+        threads=config.threads,
+        seed=config.seed,
+        versions={**machine.versions(), "blas": str(machine.facts()["blas"])},
+        fallbacks=trained.fallbacks,
+        warnings=trained.warnings,
+        **_outcome(trained),
+    )
+
+
+def _outcome(trained: Trained) -> dict[str, Any]:
+    """The fields that a stopped run does not have."""
+    evaluation = trained.evaluation
+    if evaluation is None:
+        return {}
+    facts: dict[str, Any] = {
+        "evaluated_on": trained.evaluated_on,
+        "metrics": evaluation.values,
+        "baseline": evaluation.baseline,
+        "baseline_name": _guess(trained),
+    }
+    if evaluation.confusion is not None:
+        wrong = np.flatnonzero(evaluation.predictions != evaluation.targets)
+        facts["confusion"] = tuple(tuple(row) for row in evaluation.confusion.tolist())
+        facts["misclassified"] = _mistakes(trained, evaluation, wrong)
+        facts["misclassified_total"] = len(wrong)
+    elif evaluation.targets.ndim == 1:
+        chosen = _sample(trained.config.seed, evaluation.rows, SHOWN_POINTS)
+        facts["targets"] = tuple(evaluation.targets[chosen].tolist())
+        facts["predictions"] = tuple(evaluation.predictions[chosen].tolist())
+    return facts
+
+
+def _guess(trained: Trained) -> Words:
+    targets = trained.model.targets
+    if targets.kind == "classes":
+        name = targets.classes[int(trained.model.guess)]
+        return T(f"the most frequent class, {name}", f"最も多いクラス {name}")
+    return T("the mean of the training targets", "訓練データの目標値の平均")
+
+
+def _sample(seed: int, n: int, most: int) -> Any:
+    return np.sort(stream(seed, "sample").permutation(n)[:most])
+
+
+def _mistakes(trained: Trained, evaluation: Evaluation, wrong: Any) -> tuple[Misclassified, ...]:
+    """Most confident mistakes first; the first rows first among equals."""
+    data, inputs = trained.parts.data, trained.parts.inputs
+    source = data.test.inputs if data.test is not None else data.inputs[_evaluated_rows(trained)]
+    confidence = evaluation.outputs[wrong, evaluation.predictions[wrong]]
+    chosen = wrong[np.argsort(-confidence, kind="stable")[:SHOWN_MISTAKES]]
+    return tuple(
+        Misclassified(
+            row=int(i),
+            inputs=source[i].reshape(inputs.image_shape or (-1,)),
+            true=int(evaluation.targets[i]),
+            predicted=int(evaluation.predictions[i]),
+            probability=float(evaluation.outputs[i, evaluation.predictions[i]]),
+            true_probability=float(evaluation.outputs[i, evaluation.targets[i]]),
+        )
+        for i in chosen.tolist()
+    )
+
+
+def _evaluated_rows(trained: Trained) -> Any:
+    return getattr(trained.parts, trained.evaluated_on)
+
+
+def _data(parts: Parts, test: Evaluation | None) -> DataSummary:
+    data, targets = parts.data, parts.targets
+    counts = None
+    if targets.kind == "classes":
+        counts = tuple(np.bincount(data.targets[parts.train], minlength=targets.outputs).tolist())
+    own = len(data.test) if data.test is not None else 0
+    return DataSummary(
+        source=data.source,
+        rows_train=len(parts.train),
+        rows_valid=len(parts.valid),
+        rows_test=own or len(parts.test) or (test.rows if test else 0),
+        features=parts.inputs.names,
+        target=data.target_name,
+        classes=targets.classes or None,
+        class_counts=counts,
+        task=data.task,
+        task_reason=data.task_reason,
+        image_shape=data.image_shape,
+        scaling=_scaling(parts),
+        sha256=data.sha256,
+    )
+
+
+def _scaling(parts: Parts) -> Words:
+    inputs = parts.inputs
+    if inputs.kind == "image":
+        return T(f"pixels divided by {inputs.maximum:g}", f"画素値を {inputs.maximum:g} で割る")
+    note_en, note_ja = ("; targets likewise", "。目標値も同じ") if _standardised(parts.targets) else ("", "")
+    return T(
+        f"each column minus its mean, divided by its standard deviation, both of the training rows{note_en}",
+        f"各列から訓練データの平均を引き、標準偏差で割る{note_ja}",
+    )
+
+
+def _standardised(targets: TargetEncoding) -> bool:
+    return targets.kind == "numbers"
+
+
+def _network(trained: Trained) -> NetworkSpec:
+    network = trained.model.network
+    count = sum(int(p.size) for p in network.parameters().values())
+    return NetworkSpec(
+        sizes=network.units,
+        activations=(*network.hidden, network.output),
+        loss=network.loss_function.name,
+        parameters=count,
+    )
+
+
+def _epoch(row: dict[str, Any]) -> Epoch:
+    known = Epoch.__annotations__
+    epoch: Epoch = {key: value for key, value in row.items() if key in known}  # type: ignore[assignment]
+    return epoch
+
+
+def _check(trained: Trained) -> GradientCheck:
+    parts = trained.parts
+    rows = parts.train[_sample(trained.config.seed, len(parts.train), ROWS)]
+    return check_network(trained.model.network, parts.x[rows], parts.t[rows], trained.config.seed)
+
+
+def _command(config: Config) -> str:
+    """A shell line that does the run again: every setting that is not the command's own default."""
+    default = Config()
+    words = ["denpa", "train", config.source]
+    for name, flag in _flags().items():
+        value = getattr(config, name)
+        if value is not None and value != getattr(default, name):
+            words += [flag, ",".join(map(str, value)) if isinstance(value, tuple) else str(value)]
+    return shlex.join(words)
+
+
+def _flags() -> dict[str, str]:
+    names = [f.name for f in fields(Config) if f.name != "source"]
+    return {name: "--lr" if name == "learning_rate" else "--" + name.replace("_", "-") for name in names}
