@@ -1,9 +1,8 @@
-"""erf and erfc in pure NumPy: relative error below 1e-15, erfc also in its tail down to the smallest normal number.
+"""erf and erfc in pure NumPy, within 5 units in the last place; erfc also in its tail, down to 1e-307.
 
-|x| < ½: erf(x) = x·P(x²).  Above: erfc(x) = e^(−x²)·u·Q(t) with u = 1/(x + 4) and t the linear image of u on [−1, 1]
-for x in [½, 28], the variable of Schonfelder (Math. Comp. 32, 1978) in place of his (x − c)/(x + c).  P and Q are
-truncated Chebyshev expansions, computed with mpmath at 60 digits (tests/ops/fit_erf.py; the remainders are 4e-18 and
-2e-19).  float32 is computed in float64 and rounded.
+|x| < ½: erf(x) = x·P(x²).  erfc(x) = e^(−x²)·Q(t)/(x + 2) with t = (8/7)·(7/4 − x)/(x + 2), for x ≥ 0; the variable is
+that of Schonfelder, Math. Comp. 32 (1978).  P and Q are truncated Chebyshev expansions computed with mpmath at 60
+digits (tests/ops/fit_erf.py); Q_SINGLE, for float32, is the same cut off at 1e-10.
 """
 
 from __future__ import annotations
@@ -19,7 +18,6 @@ from denpa.ops.elementwise import exp
 from denpa.ops.samples import unary
 from denpa.primitive import primitive, same
 
-SMALL = 0.5  # where the two expansions meet
 P = (
     1.1283791670955126,
     -0.37612638903183476,
@@ -32,33 +30,50 @@ P = (
     1.4726381680017032e-06,
 )
 Q = (
-    1.1097094521551207,
-    0.7626233701824806,
-    0.46456385778695136,
-    0.2494297878257638,
-    0.11684668469210246,
-    0.04694498486121071,
-    0.0156923928799364,
-    0.004105766497751903,
-    0.0007122500145097179,
-    1.911979582762224e-05,
-    -3.261646282192267e-05,
-    -9.154299492653256e-06,
-    -5.858955201194578e-09,
-    5.95409275989299e-07,
-    1.0081042299173778e-07,
-    -2.832663516008275e-08,
-    -1.1027289530619806e-08,
-    1.0892224031654788e-09,
-    9.261309023714457e-10,
-    -2.8902359458157883e-11,
-    -5.4596288089464844e-11,
-    1.5190922793075896e-13,
+    1.0686458802653864,
+    0.6765578562155536,
+    0.24928470014323942,
+    0.02474635608240171,
+    -0.01779966854678829,
+    -0.0036657615008640664,
+    0.0022465447337281755,
+    0.00029802367030702973,
+    -0.0003781226916176674,
+    2.8163806848970148e-05,
+    5.7381645043726195e-05,
+    -2.1593678482235165e-05,
+    -3.757210976203055e-06,
+    5.582637486169963e-06,
+    -1.4224374156935614e-06,
+    -5.696578674268337e-07,
+    5.680869457820463e-07,
+    -1.5145367655039133e-07,
+    -6.251990316507145e-08,
+    7.813462691409739e-08,
+    -1.944323962200956e-08,
+    -1.4841061222056877e-08,
+    8.53220945260035e-09,
+    1.1215129369796853e-09,
+    -1.0933982251850041e-09,
 )
-SHIFT = 4.0
-MIDDLE = (1 / (28 + SHIFT) + 1 / (SMALL + SHIFT)) / 2
-SCALE = 2 / (1 / (SMALL + SHIFT) - 1 / (28 + SHIFT))
-BLOCK = 1 << 13  # 64 KiB a buffer: the thirty passes of a polynomial stay in the second-level cache
+Q_SINGLE = (
+    1.0686458802709566,
+    0.676557845986445,
+    0.24928469983116402,
+    0.024746648274198233,
+    -0.017799668755079465,
+    -0.0036681642924002223,
+    0.0022465920158757833,
+    0.0003066004286108436,
+    -0.0003784686242324642,
+    1.2921395603297324e-05,
+    5.845141121228747e-05,
+    -7.881957264971583e-06,
+    -5.456705455687233e-06,
+)
+
+SMALL = 0.5  # below, 1 − erfc would lose digits of erf
+BLOCK = 1 << 13  # 64 KiB a buffer: the fifty passes of a polynomial stay in the second-level cache
 SLOPE = 2 / math.sqrt(math.pi)
 
 
@@ -71,53 +86,47 @@ def _polynomial(coefficients: Sequence[float], t: Array) -> Array:
     return value
 
 
-def _erf_small(x: Array) -> Array:
-    """erf(x) for |x| < ½."""
-    return x * _polynomial(P, x * x)
-
-
-def _erfc_tail(xp: Any, x: Array) -> Array:
-    """erfc(x) for x ≥ ½."""
-    x = xp.minimum(x, 30.0)  # e^−900 is 0; keeps inf − inf out of the splitting below
-    u = 1.0 / (x + SHIFT)
+def _gauss(xp: Any, x: Array) -> Array:
+    """e^(−x²) without the error of squaring, which the exponential would multiply by x²."""
     big = x * 134217729.0  # 2²⁷ + 1, Veltkamp: head has 26 bits, so that head² is exact
     head = big - (big - x)
     rest = (head - x) * (head + x)  # head² − x², at most 2e-5: three terms of its exponential are enough
     gauss = xp.exp(-head * head)
-    gauss = gauss + gauss * (rest * (1.0 + rest * (0.5 + rest * (1.0 / 6.0))))
-    return gauss * u * _polynomial(Q, (u - MIDDLE) * SCALE)
+    return gauss + gauss * (rest * (1.0 + rest * (0.5 + rest * (1.0 / 6.0))))
 
 
-def _both(xp: Any, x: Array, complement: bool) -> Array:
-    """erf(x), or erfc(x) when `complement`, of a float64 array with at least one axis."""
+def _erfc_positive(xp: Any, x: Array, single: bool) -> Array:
+    """erfc(x) for x ≥ 0."""
+    x = xp.minimum(x, 30.0)  # e^−900 is 0 already; keeps inf − inf out of the splitting
+    below = x + 2.0
+    t = (1.75 - x) / below * (8.0 / 7.0)
+    return (xp.exp(-x * x) if single else _gauss(xp, x)) * _polynomial(Q_SINGLE if single else Q, t) / below
+
+
+def _erfc(xp: Any, x: Array, single: bool) -> Array:
+    tail = _erfc_positive(xp, xp.abs(x), single)
+    return xp.where(x < 0, 2.0 - tail, tail)
+
+
+def _erf(xp: Any, x: Array, single: bool) -> Array:
     a = xp.abs(x)
-    if xp is not np:
-        small = _erf_small(xp.minimum(a, SMALL) * xp.sign(x))
-        tail = _erfc_tail(xp, xp.maximum(a, SMALL))
-        outer = xp.where(x < 0, 2.0 - tail, tail) if complement else xp.sign(x) * (1.0 - tail)
-        return xp.where(a < SMALL, 1.0 - small if complement else small, outer)
-    out = np.empty_like(x)
-    inside = a < SMALL
-    small = _erf_small(x[inside])
-    out[inside] = 1.0 - small if complement else small
-    outside = ~inside  # NaN is here, and stays NaN
-    x = x[outside]
-    tail = _erfc_tail(np, a[outside])
-    out[outside] = np.where(x < 0, 2.0 - tail, tail) if complement else np.copysign(1.0 - tail, x)
-    return out
+    outer = xp.copysign(1.0 - _erfc_positive(xp, a, single), x)
+    small = xp.minimum(a, SMALL)
+    return xp.where(a < SMALL, x * _polynomial(P, small * small), outer)
 
 
-def _evaluate(xp: Any, x: Array, complement: bool) -> Array:
-    dtype = x.dtype if x.dtype.kind not in "biu" else np.dtype(np.float64)
+def _evaluate(xp: Any, x: Array, f: Any, scalar: Any) -> Array:
+    dtype = np.dtype(np.float64) if x.dtype.kind in "biu" else x.dtype
+    single = dtype.itemsize < 8
     if xp is not np:
-        return _both(xp, x.astype(dtype), complement)
+        return f(xp, x.astype(dtype), single)
     if x.ndim == 0:
-        return dtype.type((math.erfc if complement else math.erf)(float(x)))
+        return dtype.type(scalar(float(x)))
     flat = np.asarray(x, dtype=np.float64, order="C").reshape(-1)
     out = np.empty(x.shape, dtype)
     view = out.reshape(-1)
     for start in range(0, flat.size, BLOCK):
-        view[start : start + BLOCK] = _both(np, flat[start : start + BLOCK], complement)
+        view[start : start + BLOCK] = f(np, flat[start : start + BLOCK], single)
     return out
 
 
@@ -126,7 +135,7 @@ def _evaluate(xp: Any, x: Array, complement: bool) -> Array:
 )
 def erf(xp: Any, x: Array) -> Array:
     """The error function 2/√π ∫₀ˣ e^(−t²) dt."""
-    return _evaluate(xp, x, complement=False)
+    return _evaluate(xp, x, _erf, math.erf)
 
 
 @erf.vjp
@@ -139,7 +148,7 @@ def _(g: Any, out: Any, x: Any) -> Any:
 )
 def erfc(xp: Any, x: Array) -> Array:
     """1 − erf(x), with full relative precision for large x."""
-    return _evaluate(xp, x, complement=True)
+    return _evaluate(xp, x, _erfc, math.erfc)
 
 
 @erfc.vjp
