@@ -10,7 +10,7 @@ import numpy as np
 
 from denpa.arrays import Array, Shape
 from denpa.errors import ShapeError, UsageError, user_line
-from denpa.ops.einsum import LETTERS, contract, diagonal_of, with_shape
+from denpa.ops.contraction import LETTERS, contract, diagonal_of, with_shape
 from denpa.ops.elementwise import multiply
 from denpa.ops.reducing import Axis, _beside, _reduced
 from denpa.ops.reducing import sum as sum_

@@ -88,7 +88,7 @@ def one_hot(xp: Any, indices: Array, *, n_classes: int, dtype: Any = np.float64)
 
 
 def _require_classes(xp: Any, indices: Array, n_classes: int, where: str) -> None:
-    """Class indices are integers from 0 to n_classes - 1.  Under another namespace values may not exist yet: dtype only."""
+    """Class indices are integers from 0 to n_classes - 1.  In a namespace that traces, only the dtype is known."""
     if indices.dtype.kind not in "iu":
         raise DTypeError(
             f"{where}: class indices must be integers",
