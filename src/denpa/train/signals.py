@@ -12,12 +12,12 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
-def stop_on_signals() -> Iterator[Callable[[], bool]]:
+def stop_on_signals(came: list[int] | None = None) -> Iterator[Callable[[], bool]]:
     """Gives `should_stop`: true once a stop signal has come.  The second one does what it did before this block.
 
-    Outside the main thread signals cannot be caught, and `should_stop` stays false.
+    `came`, if given, takes the numbers of the signals that came.  Outside the main thread signals cannot be caught, and `should_stop` stays false.
     """
-    came: list[int] = []
+    came = [] if came is None else came
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return

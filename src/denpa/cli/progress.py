@@ -1,0 +1,83 @@
+"""The progress of a run: one live line on a terminal, one plain line an epoch elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from denpa.formatting import duration
+
+if TYPE_CHECKING:
+    from denpa.train.loop import Progress
+
+
+def figures(p: Progress) -> str:
+    """`loss 0.4120  acc 86.1%  valid 0.4370 (85.0%)  18.2k rows/s` — those that are known."""
+    parts = []
+    row = p.row or {}
+    loss = row.get("train_loss", p.loss)
+    accuracy = row.get("train_accuracy", p.accuracy)
+    if loss is not None:
+        parts.append(f"loss {loss:.4f}")
+    if accuracy is not None:
+        parts.append(f"accuracy {accuracy:.1%}")
+    for name in ("valid", "test"):
+        if f"{name}_loss" in row:
+            share = row.get(f"{name}_accuracy")
+            parts.append(f"{name} {row[f'{name}_loss']:.4f}" + (f" ({share:.1%})" if share is not None else ""))
+    speed = row.get("rows_per_second", p.rows_per_second)
+    if speed:
+        parts.append(f"{_thousands(speed)} rows/s")
+    return "  ".join(parts)
+
+
+def _thousands(number: float) -> str:
+    return f"{number / 1000:.1f}k" if number >= 1000 else f"{number:.0f}"
+
+
+def _plain(p: Progress) -> None:
+    if p.row is not None:
+        left = f"  {duration(p.seconds_left)} left" if p.seconds_left >= 1 and p.epoch < p.epochs else ""
+        click.echo(f"epoch {p.row['epoch']:>{len(str(p.epochs))}}/{p.epochs}  {figures(p)}{left}")
+
+
+@contextmanager
+def shown(quiet: bool = False) -> Iterator[Callable[[Progress], None]]:
+    """Gives the function that shows a `Progress`."""
+    if quiet:
+        yield lambda p: None
+    elif sys.stdout.isatty():
+        with _live() as show:
+            yield show
+    else:
+        yield _plain
+
+
+@contextmanager
+def _live() -> Iterator[Callable[[Progress], None]]:
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (TextColumn("epoch {task.fields[epoch]}"), BarColumn(24), TextColumn("{task.fields[figures]}"))
+    with Bar(*columns, TimeRemainingColumn(compact=True), refresh_per_second=8) as bar:
+        task = bar.add_task("", total=None, epoch="", figures="")
+        kept = ""  # the last epoch's validation figures stay in sight while the next epoch runs
+
+        def show(p: Progress) -> None:
+            nonlocal kept
+            if p.row is not None:
+                kept = "".join(
+                    f"  {n} {p.row[f'{n}_loss']:.4f}"
+                    + (f" ({p.row[f'{n}_accuracy']:.1%})" if f"{n}_accuracy" in p.row else "")
+                    for n in ("valid", "test")
+                    if f"{n}_loss" in p.row
+                )
+            done = (p.epoch - 1) * p.batches + p.batch
+            text = figures(p) if p.row is not None else figures(p) + kept
+            bar.update(task, total=p.epochs * p.batches, completed=done, epoch=f"{p.epoch}/{p.epochs}", figures=text)
+
+        yield show

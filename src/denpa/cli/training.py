@@ -1,0 +1,160 @@
+"""`denpa train` and `denpa resume`."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from denpa.cli import progress
+from denpa.errors import EXIT_INTERRUPTED, UsageError
+from denpa.formatting import duration, number, percent
+
+if TYPE_CHECKING:
+    from denpa.train.training import Trained
+
+RUNS = "denpa-runs"
+
+SHARE = click.FloatRange(0, 1, max_open=True)
+quiet = click.option("-q", "--quiet", is_flag=True, help="Print the result and warnings only.")
+
+
+def units(ctx: click.Context, param: click.Parameter, text: str) -> tuple[int, ...]:
+    """ "64,32" → (64, 32); "" or "none" → no hidden layer."""
+    if text.strip().lower() in ("", "none", "0"):
+        return ()
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r} is not a list of whole numbers such as 50 or 64,32") from error
+
+
+@click.command()
+@click.argument("source")
+@click.option("--target", metavar="COLUMN", help="The column to predict (tables only).")
+@click.option("--task", type=click.Choice(["auto", "classification", "regression"]), default="auto", show_default=True)
+@click.option("--hidden", default="50", show_default=True, callback=units, help="Hidden units: 50, or 64,32; none.")
+@click.option("--activation", default="relu", show_default=True, help="relu, sigmoid, tanh, gelu, …")
+@click.option("--output", default="auto", show_default=True, help="Output function: softmax, sigmoid or identity.")
+@click.option("--loss", default="auto", show_default=True, help="cross_entropy, squared_error, absolute_error, huber.")
+@click.option(
+    "--init", default="auto", show_default=True, help="Initial weights: he_normal, glorot_uniform, normal:0.01, …"
+)
+@click.option("--dropout", type=SHARE, default=0.0, show_default=True)
+@click.option(
+    "--optimizer", default="sgd", show_default=True, help="sgd, momentum, nesterov, adagrad, rmsprop, adam, adamw."
+)
+@click.option("--lr", "learning_rate", type=float, help="Learning rate η; the optimiser's own when left out.")
+@click.option("--momentum", type=float)
+@click.option("--weight-decay", type=float)
+@click.option(
+    "--clip", type=float, default=0.0, show_default=True, help="Largest norm of the whole gradient; 0 for none."
+)
+@click.option("--schedule", default="constant", show_default=True, help="constant, cosine, step:30:0.1, …")
+@click.option("--batch-size", type=int, default=100, show_default=True)
+@click.option("--epochs", type=int, default=20, show_default=True)
+@click.option("--valid", type=SHARE, help="Share of the rows kept out to watch the training.  [default: see below]")
+@click.option("--test", type=SHARE, default=0.0, show_default=True, help="Share kept out to the end.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True)
+@click.option("--engine", default="auto", show_default=True)
+@click.option(
+    "--threads", type=int, default=0, show_default=True, help="Of the linear algebra; 0 for as many as it has."
+)
+@click.option("--checkpoint-seconds", type=float, default=30.0, show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), help=f"The run folder.  [default: a new one in {RUNS}/]")
+@quiet
+def train(source: str, out: Path | None, quiet: bool, valid: float | None, hidden: Any, **options: Any) -> int:
+    """Train a network on SOURCE: a CSV file with a header, an NPZ file, IDX files or a folder of them, or "digits".
+
+    The output layer and loss are chosen from the target and said aloud.  One row in five is kept out for validation
+    (--valid).  Ctrl-C finishes the batch, saves, and exits 130; `denpa resume RUN` goes on to the same bits.
+    """
+    from denpa.data import read
+    from denpa.train.config import Config
+    from denpa.train.run import fresh_folder
+    from denpa.train.training import train as go
+
+    if valid is not None:
+        options["valid"] = valid
+    config = Config(source=source, hidden=hidden, **options)
+    data = read(source, config.target, config.task)
+    out = out or fresh_folder(RUNS, source)
+    say = _teller(quiet)
+    shape = "×".join(map(str, data.image_shape)) if data.image_shape else f"{data.features} columns"
+    say(f"{data.source}: {len(data):,} rows of {shape}" + (f", {len(data.test):,} test rows" if data.test else ""))
+    say(f"{data.task}: {data.task_reason}")
+    return _run(lambda **hooks: go(config, data, out, command=command_line(), **hooks), out, quiet)
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--epochs", type=int, help="Train on to this many epochs.")
+@click.option("--anyway", is_flag=True, help="Go on although the machine or the libraries changed.")
+@quiet
+def resume(run: Path, epochs: int | None, anyway: bool, quiet: bool) -> int:
+    """Continue RUN, however it ended, to the bits of a run that was never interrupted."""
+    from denpa.train.training import resume as go
+
+    return _run(lambda **hooks: go(run, epochs=epochs, anyway=anyway, **hooks), run, quiet)
+
+
+def command_line() -> str:
+    return shlex.join(["denpa", *sys.argv[1:]])
+
+
+def _teller(quiet: bool) -> Callable[[str], None]:
+    return lambda line: None if quiet else click.echo(line)
+
+
+def _run(go: Callable[..., Trained], out: Path, quiet: bool) -> int:
+    """Run it with progress, warnings and signals; then the result, the report and the exit code."""
+    from denpa.train.signals import stop_on_signals
+
+    def warn(line: str) -> None:
+        click.echo(f"warning: {line}", err=True)
+
+    came: list[int] = []
+    with progress.shown(quiet) as show, stop_on_signals(came) as should_stop:
+        trained = go(on_progress=show, should_stop=should_stop, warn=warn)
+    if not trained.finished:
+        click.echo(
+            f"stopped after {trained.run.info['epoch']} epochs; continue with: denpa resume {shlex.quote(str(out))}"
+        )
+        return 128 + signal.SIGTERM if signal.SIGTERM in came else EXIT_INTERRUPTED
+    _result(trained)
+    return 0
+
+
+def _result(trained: Trained) -> None:
+    e = trained.evaluation
+    if e is None:
+        raise UsageError("the run has no evaluation", where=str(trained.run.path))
+    name = {"test": "test", "valid": "validation", "train": "training"}[trained.evaluated_on]
+    for key, value in e.values.items():
+        text = percent(value) if key == "accuracy" else number(value)
+        beside = ""
+        if key in e.baseline:
+            base = e.baseline[key]
+            beside = f"   (always guessing {e.baseline_name}: {percent(base) if key == 'accuracy' else number(base)})"
+        click.echo(f"{name} {key.replace('_', ' ')}: {text}{beside}")
+    click.echo(f"{e.rows:,} {name} rows; trained for {duration(trained.run.info['seconds'])}")
+    click.echo(f"run:    {trained.run.path}")
+    click.echo(f"report: {write_report(trained)}")
+
+
+def write_report(trained: Trained) -> Path:
+    """report.html in the run folder; its path."""
+    from denpa import durable
+    from denpa.draw.html import page
+    from denpa.train.recording import record_of
+    from denpa.train.report import report
+
+    path = trained.run.path / "report.html"
+    durable.write(path, page(report(record_of(trained))).encode(), what="the report")
+    return path

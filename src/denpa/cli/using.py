@@ -1,0 +1,110 @@
+"""`denpa predict` and `denpa evaluate`."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from denpa.errors import UsageError
+from denpa.formatting import number, percent
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("file")
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="Write CSV here instead of printing it.")
+@click.option("--proba", is_flag=True, help="Also one column with the probability of each class.")
+def predict(run: Path, file: str, out: Path | None, proba: bool) -> None:
+    """Predict the rows of FILE with RUN (a run folder or its model.safetensors), as CSV, in the order of the rows.
+
+    Columns are found by name, in any order; the target may be there or not.
+    """
+    from denpa import durable
+    from denpa.train.model_file import load_model
+
+    model = load_model(run)
+    names, rows = _predictions(model, file, proba)
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([_harmless(n) for n in names])
+    writer.writerows([_harmless(v) for v in row] for row in rows)
+    if out is None:
+        sys.stdout.write(text.getvalue())
+        sys.stdout.flush()
+    else:
+        durable.write(out, text.getvalue().encode(), what="the predictions")
+        click.echo(f"{len(rows):,} predictions in {out}")
+
+
+def _predictions(model: Any, file: str, proba: bool) -> tuple[list[str], list[list[Any]]]:
+    target = model.targets.name or "prediction"
+    if model.targets.kind != "classes":
+        if proba:
+            raise UsageError("only a classifier has probabilities", got="--proba", fix="leave it out")
+        values = model.predict(file)
+        width = 1 if values.ndim == 1 else values.shape[1]
+        names = [target] if width == 1 else [f"{target}_{i + 1}" for i in range(width)]
+        return names, [[repr(float(v)) for v in row] for row in values.reshape(len(values), width)]
+    predicted, outputs = model.predict_both(file)
+    names = [target, *(f"p({c})" for c in model.targets.classes)] if proba else [target]
+    rows = [
+        [str(c), *(f"{p:.6g}" for p in ps)] if proba else [str(c)] for c, ps in zip(predicted, outputs, strict=True)
+    ]
+    return names, rows
+
+
+def _harmless(cell: str) -> str:
+    """Text that a spreadsheet would run as a formula gets an apostrophe in front; numbers stay as they are."""
+    if not cell.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return cell
+    try:
+        float(cell)
+    except ValueError:
+        return "'" + cell
+    return cell
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("file")
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as one JSON object.")
+def evaluate(run: Path, file: str, as_json: bool) -> None:
+    """Measure RUN on the rows of FILE, which has the target: loss and errors beside the trivial baseline."""
+    from denpa.train.model_file import load_model
+
+    model = load_model(run)
+    e = model.evaluate(file)
+    if as_json:
+        finite = {k: None if math.isnan(v) else v for k, v in e.values.items()}
+        facts = {"rows": e.rows, **finite, "baseline": {k: None if math.isnan(v) else v for k, v in e.baseline.items()}}
+        click.echo(json.dumps(facts | ({"confusion": e.confusion.tolist()} if e.confusion is not None else {})))
+        return
+    click.echo(f"{e.rows:,} rows")
+    for key, value in e.values.items():
+        show = percent if key == "accuracy" else number
+        beside = f"   (always guessing {e.baseline_name}: {show(e.baseline[key])})" if key in e.baseline else ""
+        click.echo(f"{key.replace('_', ' ')}: {show(value)}{beside}")
+    if e.confusion is not None and len(e.confusion) <= 20:
+        click.echo(_confusion(e.confusion.tolist(), model.targets.classes))
+
+
+def _confusion(counts: list[list[int]], classes: tuple[str, ...]) -> str:
+    """Rows are the true classes, columns the predicted ones."""
+    from denpa.draw.text import pad
+
+    cells = [["true \\ predicted", *classes], *([c, *map(str, row)] for c, row in zip(classes, counts, strict=True))]
+    from denpa.draw.markup import columns
+
+    widths = [max(columns(row[i]) for row in cells) for i in range(len(cells[0]))]
+    lines = (
+        "  ".join(pad(cell, w, right=i > 0) for i, (cell, w) in enumerate(zip(row, widths, strict=True)))
+        for row in cells
+    )
+    return "\n".join(lines)
