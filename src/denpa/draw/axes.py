@@ -54,13 +54,14 @@ def linear_ticks(low: float, high: float, count: int = 6, whole: bool = False) -
 
 
 def log_ticks(low: float, high: float, count: int = 6) -> tuple[tuple[float, str], ...]:
-    """Powers of ten, every n-th when there are many; with less than two of them inside, 1-2-5 values, then linear."""
+    """Powers of ten, every n-th when there are many; over less than two decades 1-2-5 values, then linear ones."""
     first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
-    if last - first >= 1:
-        every = max(1, math.ceil((last - first + 1) / count))
+    if last - first >= 2:
+        every = math.ceil((last - first + 1) / count)
         return tuple((10.0**k, power_of_ten(k)) for k in range(first, last + 1) if k % every == 0)
-    fine = [m * 10.0**k for k in range(first - 1, last + 2) for m in (1, 2, 5) if low <= m * 10.0**k <= high]
-    return tuple((v, number(v)) for v in fine) if len(fine) >= 2 else linear_ticks(low, high, count)
+    fine = [float(f"{m}e{k}") for k in range(first - 1, last + 1) for m in (1, 2, 5)]  # exact decimals, no underflow
+    fine = [v for v in fine if low <= v <= high]
+    return tuple((v, number(v)) for v in fine) if len(fine) >= 3 else linear_ticks(low, high, count)
 
 
 def _widen(low: float, high: float, log: bool) -> tuple[float, float]:

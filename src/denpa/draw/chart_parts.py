@@ -13,8 +13,9 @@ from denpa.draw.markup import Markup, both, element, join
 from denpa.draw.style import CHART_ALONE, LIGHT
 from denpa.explain.words import Language, Words
 
-WIDTH = 680.0  # pixels of every chart; a page scales it down on narrow screens
+WIDTH = 800.0  # pixels of every chart; a page scales it down on narrow screens
 FONT = 12.0
+RIGHT = 24.0  # margin: half of the widest tick label
 
 
 def canvas(

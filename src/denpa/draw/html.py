@@ -50,10 +50,11 @@ def _number(value: Number) -> Markup:
     return join(exact, Markup(" ") if value.unit else Markup(""), both(value.unit))
 
 
-def _cell(cell: Cell, head: bool) -> Markup:
+def _cell(cell: Cell, head: bool, numeric: bool) -> Markup:
+    """A cell; the digits of a column of numbers stand below each other."""
     if isinstance(cell, (int, float)):
         cell = Number(cell)
-    class_ = "number" if isinstance(cell, Number) else None
+    class_ = "number" if numeric else None
     content = Markup("–") if cell is None else _number(cell) if isinstance(cell, Number) else both(cell)
     return element("th", content, scope="row", class_=class_) if head else element("td", content, class_=class_)
 
@@ -72,13 +73,15 @@ def _fewer(shown: int, total: int) -> T:
 
 def _table(table: Table) -> Markup:
     columns = list(zip(*table.rows, strict=True)) or [()] * len(table.headings)
+    numeric = [_is_number(cells) for cells in columns]
     heads = [
-        element("th", both(words), scope="col", class_="number" if _is_number(cells) else None)
-        for words, cells in zip(table.headings, columns, strict=True)
+        element("th", both(words), scope="col", class_="number" if right else None)
+        for words, right in zip(table.headings, numeric, strict=True)
     ]
     kept = thin_rows(len(table.rows), ROWS, set(table.keep)) if table.folded else range(len(table.rows))
     rows = [
-        element("tr", *(_cell(cell, table.row_heads and i == 0) for i, cell in enumerate(table.rows[k]))) for k in kept
+        element("tr", *(_cell(cell, table.row_heads and i == 0, numeric[i]) for i, cell in enumerate(table.rows[k])))
+        for k in kept
     ]
     caption = element("caption", both(table.caption)) if table.caption and not table.folded else Markup("")
     body = element("table", caption, element("thead", element("tr", *heads)), element("tbody", *rows))

@@ -10,7 +10,7 @@ from itertools import groupby
 import numpy as np
 
 from denpa.draw.axes import Axis, position_axis, value_axis
-from denpa.draw.chart_parts import FONT, WIDTH, axis_titles, canvas, frame, label, left_margin, marker, odd_mark
+from denpa.draw.chart_parts import FONT, RIGHT, WIDTH, axis_titles, canvas, frame, label, left_margin, marker, odd_mark
 from denpa.draw.markup import Markup, element, width
 from denpa.draw.thinning import thin_line
 from denpa.explain.charts import LineChart, Reference, Series
@@ -22,11 +22,11 @@ PLOT_HEIGHT, ROW, LEGEND_ROW = 230.0, 12.0, 20.0  # pixels; a ROW holds the odd 
 MARKED = 30  # lines of up to so many points show every marker; longer ones eight, to be matched with the legend
 
 ODD_NAMES = {
-    "nan": T(en="NaN (not a number)", ja="NaN(非数)"),
+    "nan": T(en="NaN (not a number)", ja="NaN（非数）"),
     "high": T(en="+∞", ja="+∞"),
     "low": T(en="-∞", ja="-∞"),
-    "zero": T(en="0 (below a log scale)", ja="0(対数軸では下端の外)"),
-    "negative": T(en="negative (not on a log scale)", ja="負の値(対数軸に描けない)"),
+    "zero": T(en="0 (below a log scale)", ja="0（対数軸では下端の外）"),
+    "negative": T(en="negative (not on a log scale)", ja="負の値（対数軸に描けない）"),
 }
 ABOVE = ("nan", "high")  # marked in the strip above the plot, the others below
 
@@ -118,23 +118,24 @@ def _strip(lines: Sequence[Line], x: Axis, top: float, above: bool) -> Markup:
     return element("g", band, *rows)
 
 
-def _reference(line: Reference, x: Axis, y: Axis, language: Language | None) -> Markup:
-    """A thin line with its name at the free end."""
-    if not math.isfinite(line.at) or (line.axis == "y" and y.log and line.at <= 0):
-        return Markup("")  # no place on the axis; its number stands in the tables
+def _reference(line: Reference, x: Axis, y: Axis, above: float, language: Language | None) -> Markup:
+    """A thin line with its name: at the right end of a level line, over the plot (at `above`) for an upright one."""
+    axis = y if line.axis == "y" else x
+    if not axis.low <= line.at <= axis.high:
+        return Markup("")  # no place on the axis (0 on a log scale, NaN); its number stands in the tables
     if line.axis == "y":
         at = y.at(line.at)
         return element(
             "g",
             element("line", x1=x.start, x2=x.end, y1=at, y2=at, class_="reference"),
-            label(line.name, x.end - 4, at - 5, language=language, class_="tick", anchor="end"),
+            label(line.name, x.end - 4, at - 5, language=language, class_="tick halo", anchor="end"),
         )
     at = x.at(line.at)
     offset, anchor = (5, "start") if at + width(line.name, FONT) + 8 < x.end else (-5, "end")
     return element(
         "g",
-        element("line", x1=at, x2=at, y1=y.start, y2=y.end, class_="reference"),
-        label(line.name, at + offset, y.end + 12, language=language, class_="tick", anchor=anchor),
+        element("line", x1=at, x2=at, y1=y.start, y2=above - 6, class_="reference"),
+        label(line.name, at + offset, above - 8, language=language, class_="tick", anchor=anchor),
     )
 
 
@@ -163,7 +164,7 @@ def _thinning_note(lines: Sequence[Line], y: float, language: Language | None) -
     drawn, total = max(line.drawn for line in lines), max(line.total for line in lines)
     words = T(
         en=f"{number(total)} points a line, drawn as at most {number(drawn)}: every extreme, gap and end is kept.",
-        ja=f"1本あたり{number(total)}点を最大{number(drawn)}点に間引いて描画(極値・欠け・両端はすべて残す)。",
+        ja=f"1本あたり{number(total)}点を最大{number(drawn)}点に間引いて描画（極値・欠け・両端はすべて残す）。",
     )
     return label(words, 8.0, y, language=language, class_="note")
 
@@ -183,11 +184,11 @@ def draw(chart: LineChart, *, language: Language | None = None, name: str = "") 
         log=log,
         bounds=chart.bounds,
     )
-    x = position_axis([a for line in lines for _, run in line.runs for a, _ in run], left_margin(y), WIDTH - 14)
+    x = position_axis([a for line in lines for _, run in line.runs for a, _ in run], left_margin(y), WIDTH - RIGHT)
     bottom = y.start + below
     shifted = replace(y, end=top - above)
     parts = [legend, frame(x, y), _strip(lines, x, top - above, True), _strip(lines, x, y.start + 22, False)]
-    parts += [_reference(line, x, y, language) for line in chart.references]
+    parts += [_reference(line, x, y, top - above, language) for line in chart.references]
     parts += [_draw_line(line, x, y, len(lines)) for line in lines]
     height = bottom + (4 if below else 0) + 38
     parts.append(axis_titles(x, shifted, x_label=chart.x_label, y_label=chart.y_label, below=height, language=language))

@@ -8,7 +8,7 @@ import numpy as np
 
 from denpa.arrays import Array
 from denpa.draw.axes import Axis, linear_ticks, value_axis
-from denpa.draw.chart_parts import WIDTH, axis_titles, canvas, frame, label, left_margin
+from denpa.draw.chart_parts import RIGHT, WIDTH, axis_titles, canvas, frame, label, left_margin
 from denpa.draw.markup import Markup, element
 from denpa.draw.thinning import thin_points
 from denpa.explain.charts import Histogram, Scatter
@@ -24,8 +24,8 @@ def _notes(notes: list[T], top: float, language: Language | None) -> list[Markup
 
 def _odd_note(count: int) -> T:
     return T(
-        en=f"Not drawn: {number(count)} that are NaN or infinite.",
-        ja=f"NaN または無限大の{number(count)}点は描いていない。",
+        en=f"Not drawn, as NaN or infinite: {number(count)}.",
+        ja=f"NaN または無限大の値{number(count)}個は描いていない。",
     )
 
 
@@ -38,7 +38,7 @@ def draw_scatter(chart: Scatter, *, language: Language | None = None, name: str 
     together = [*usable_x.tolist(), *usable_y.tolist()]
     y = value_axis(together if chart.diagonal else usable_y.tolist(), 30 + HEIGHT, 30)
     left = left_margin(y)
-    side = HEIGHT + 60 if chart.diagonal else WIDTH - 14 - left
+    side = HEIGHT + 60 if chart.diagonal else WIDTH - RIGHT - left
     x = value_axis(together if chart.diagonal else usable_x.tolist(), left, left + side)
     parts = [frame(x, y)]
     if chart.diagonal:
@@ -60,28 +60,46 @@ def draw_scatter(chart: Scatter, *, language: Language | None = None, name: str 
 def _thinning_note(total: int, drawn: int) -> T:
     return T(
         en=f"{number(total)} points drawn as {number(drawn)}: the extremes and the largest errors are kept.",
-        ja=f"{number(total)}点を{number(drawn)}点に間引いて描画(極値と誤差の大きい点は残す)。",
+        ja=f"{number(total)}点を{number(drawn)}点に間引いて描画（極値と誤差の大きい点は残す）。",
     )
 
 
-def intervals(values: Array, bins: int) -> tuple[Array, Array]:
-    """Counts (bins,) and edges (bins + 1,) over the finite values; equal values get one interval of width 1."""
-    finite = values[np.isfinite(values)]
+def intervals(values: Array, bins: int) -> tuple[Array, Array, int]:
+    """Counts (bins,), edges (bins + 1,), and how many finite values lie outside them.
+
+    All finite values are inside, unless a few far ones would press the rest into one or two bars: then the edges
+    cover the middle 99 % and half as much again on both sides.  Equal values get one interval of width 1.
+    """
+    finite = values[np.isfinite(values)] / 2  # halves: the range of any two floats is finite
     if not len(finite):
-        return np.zeros(1, np.int64), np.array([0.0, 1.0])
+        return np.zeros(1, np.int64), np.array([0.0, 1.0]), 0
     low, high = float(finite.min()), float(finite.max())
-    if not np.isfinite(high - low) or high - low <= 1e-12 * max(abs(low), abs(high)):
-        return np.array([len(finite)]), np.array([low - 0.5, high + 0.5])
-    return np.histogram(finite, bins=bins, range=(low, high))
+    near, far = (float(q) for q in np.percentile(finite, [0.5, 99.5]))
+    if 0 < 6 * (far - near) < high - low:
+        room = (far - near) / 2
+        low, high = max(low, near - room), min(high, far + room)
+    if high - low <= 1e-12 * max(abs(low), abs(high), 1e-290):
+        return np.array([len(finite)]), np.array([2 * low - 0.5, 2 * low + 0.5]), 0
+    counts, edges = np.histogram(finite, bins=bins, range=(low, high))
+    return counts, 2 * edges, len(finite) - int(counts.sum())
+
+
+def _outside_note(values: Array, count: int) -> T:
+    finite = values[np.isfinite(values)]
+    least, most = number(float(finite.min())), number(float(finite.max()))
+    return T(
+        en=f"{number(count)} values lie outside the axis; all values: {least} to {most}.",
+        ja=f"{number(count)}個の値は軸の範囲外にある。全体の範囲は {least} から {most}。",
+    )
 
 
 def draw_histogram(chart: Histogram, *, language: Language | None = None, name: str = "") -> Markup:
     """The counts as bars of an SVG element; a line marks 0 where it lies inside."""
     values = np.asarray(chart.values, np.float64)
-    counts, edges = intervals(values, chart.bins)
+    counts, edges, outside = intervals(values, chart.bins)
     y = _count_axis(int(counts.max()))
     left = left_margin(y)
-    x = value_axis([float(edges[0]), float(edges[-1])], left, WIDTH - 14)
+    x = value_axis([float(edges[0]), float(edges[-1])], left, WIDTH - RIGHT)
     bars = []
     for count, a, b in zip(counts, edges[:-1], edges[1:], strict=True):
         top = y.at(float(count))
@@ -94,8 +112,10 @@ def draw_histogram(chart: Histogram, *, language: Language | None = None, name: 
     height = y.start + 38
     parts.append(axis_titles(x, y, x_label=chart.x_label, y_label=chart.y_label, below=height, language=language))
     missing = int((~np.isfinite(values)).sum())
-    parts += _notes([_odd_note(missing)] if missing else [], height + 20, language)
-    return canvas(height + 10 + (18 if missing else 0), parts, language=language, name=name)
+    notes = [_odd_note(missing)] if missing else []
+    notes += [_outside_note(values, outside)] if outside else []
+    parts += _notes(notes, height + 20, language)
+    return canvas(height + 10 + 18 * len(notes), parts, language=language, name=name)
 
 
 def _count_axis(most: int) -> Axis:

@@ -13,7 +13,7 @@ LIGHT = {
     "value": "#0072B2", "gradient": "#D55E00", "warning": "#fff4e5",
     "v0": "#0072B2", "v1": "#1b1f24", "v2": "#00805c", "v3": "#a8518a", "v4": "#946200", "v5": "#2f8fc4",
     "v6": "#6b7280", "v7": "#5b4bb3",
-    "g0": "#7a2e00", "g1": "#D55E00", "g2": "#a04600", "g3": "#e8842e", "g4": "#5c2300", "g5": "#bb5200",
+    "g0": "#D55E00", "g1": "#7a2e00", "g2": "#a04600", "g3": "#e8842e", "g4": "#5c2300", "g5": "#bb5200",
     "g6": "#f09a52", "g7": "#8c3b00",
 }  # fmt: skip
 DARK = {
@@ -21,7 +21,7 @@ DARK = {
     "value": "#58b4ea", "gradient": "#ff8f3f", "warning": "#3a2a12",
     "v0": "#58b4ea", "v1": "#e8eaed", "v2": "#2fc79b", "v3": "#e08fc1", "v4": "#e0b040", "v5": "#9bd3f5",
     "v6": "#9aa4b0", "v7": "#b3a6ff",
-    "g0": "#ffc18f", "g1": "#ff8f3f", "g2": "#d9702a", "g3": "#ffab66", "g4": "#ffd9bd", "g5": "#e8792a",
+    "g0": "#ff8f3f", "g1": "#ffc18f", "g2": "#d9702a", "g3": "#ffab66", "g4": "#ffd9bd", "g5": "#e8792a",
     "g6": "#c2601c", "g7": "#ffb880",
 }  # fmt: skip
 
@@ -48,6 +48,7 @@ CHART = (
 .chart .axis{stroke:var(--rule);fill:none}
 .chart .tick,.chart .note{fill:var(--muted)}
 .chart .title{fill:var(--ink)}
+.chart .halo{paint-order:stroke;stroke:var(--paper);stroke-width:4px}
 .chart .reference{stroke:var(--muted);stroke-dasharray:1 3;stroke-width:1.5}
 .chart .strip{fill:var(--panel)}
 .chart .cell,.chart .bar{fill:var(--value)}
@@ -72,7 +73,7 @@ PAGE = (
     + """\
 *{box-sizing:border-box}
 body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.6 FONTS}
-main,header,footer{max-width:980px;margin:0 auto;padding:0 20px}
+main,header,footer{max-width:840px;margin:0 auto;padding:0 20px}
 header{padding-top:28px}
 h1{font-size:1.75rem;line-height:1.25;margin:0 0 6px}
 h2{font-size:1.3rem;margin:44px 0 8px;padding-top:14px;border-top:1px solid var(--rule)}
@@ -85,16 +86,17 @@ a{color:var(--value)}
 #language-en:checked~* label[for=language-en],#language-ja:checked~* label[for=language-ja]{\
 background:var(--value);color:var(--paper)}
 #language-en:focus-visible~* label[for=language-en],#language-ja:focus-visible~* label[for=language-ja]{\
-outline:3px solid var(--gradient);outline-offset:-3px}
+outline:3px solid var(--v4);outline-offset:-3px}
 #language-en:checked~* .ja,#language-ja:checked~* .en{display:none}
 nav{font-size:.9rem;margin:14px 0 0}
 nav ul{display:flex;flex-wrap:wrap;gap:2px 18px;list-style:none;margin:0;padding:0}
-.note{color:var(--muted);font-size:.92rem}
-.warning{background:var(--warning);border-left:4px solid var(--gradient);padding:8px 14px;border-radius:4px}
+p.note{color:var(--muted);font-size:.92rem}
+.warning{background:var(--warning);border-left:4px solid var(--v4);padding:8px 14px;border-radius:4px}
 .warning::before{content:"⚠ "}
-pre,.formula{font-family:MONO;background:var(--panel);border-radius:6px;padding:10px 14px;font-size:.9rem}
+pre{font-family:MONO}
+pre,.formula{background:var(--panel);border-radius:6px;padding:10px 14px;font-size:.9rem}
 pre{overflow-x:auto;white-space:pre-wrap;overflow-wrap:anywhere}
-.formula{text-align:center;font-size:1rem}
+.formula{text-align:center;font:italic 1.1rem "STIX Two Text","Cambria Math","Times New Roman","DejaVu Serif",serif}
 .highlights{display:grid;grid-template-columns:repeat(auto-fit,minmax(190px,1fr));gap:12px;margin:18px 0}
 .highlights>div{background:var(--panel);border-radius:10px;padding:12px 16px}
 .highlights dt{color:var(--muted);font-size:.88rem}
@@ -104,9 +106,10 @@ pre{overflow-x:auto;white-space:pre-wrap;overflow-wrap:anywhere}
 figure{margin:16px 0}
 figure .chart{max-width:100%;height:auto;display:block}
 figcaption{font-size:.92rem;color:var(--muted);max-width:52em}
-figcaption p{margin:4px 0}
+figcaption p{margin:6px 0}
 figcaption .what{color:var(--ink)}
 .strip{display:grid;grid-template-columns:repeat(auto-fill,minmax(112px,1fr));gap:14px 10px}
+.strip figcaption{margin-top:3px}
 .strip figure{margin:0;font-size:.8rem;line-height:1.4;break-inside:avoid}
 .strip figcaption{font-size:inherit;overflow-wrap:anywhere}
 .strip svg{background:var(--panel);border:1px solid var(--rule);border-radius:4px;display:block}

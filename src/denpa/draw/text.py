@@ -32,6 +32,7 @@ from denpa.formatting import number
 BARS = "▁▂▃▄▅▆▇█"
 ROWS = 30  # of a folded table; the whole of it belongs on a page
 CELL = 40  # columns of one cell
+_OUTSIDE = T(en="outside this range: {0}", ja="この範囲の外：{0}")
 _MORE = T(en="{0} of {1} rows shown", ja="全{1}行のうち{0}行を表示")
 
 
@@ -62,7 +63,7 @@ def _pieces(text: str) -> Iterator[str]:
     """Words with the spaces after them; a full-width character is a piece of its own, with punctuation kept to it."""
     piece = ""
     for character in text:
-        if piece and (piece[-1] == " " != character or (columns(piece[-1]) == 2 and character not in "、。」)!?")):
+        if piece and (piece[-1] == " " != character or (columns(piece[-1]) == 2 and character not in "、。」）!?")):
             yield piece
             piece = ""
         piece += character
@@ -136,10 +137,12 @@ def _chart(chart: Chart, language: Language) -> Iterator[str]:
         case Scatter():
             yield f"{_words(chart.y_label, language)} / {_words(chart.x_label, language)}: {len(chart.x)}"
         case Histogram():
-            counts, edges = intervals(np.asarray(chart.values, np.float64), min(chart.bins, 16))
+            counts, edges, outside = intervals(np.asarray(chart.values, np.float64), min(chart.bins, 16))
             for count, low, high in zip(counts, edges[:-1], edges[1:], strict=True):
                 bar = "█" * round(40 * int(count) / max(int(counts.max()), 1))
                 yield f"  {number(float(low), 3):>9} … {number(float(high), 3):>9}  {count:>7}  {bar}".rstrip()
+            if outside:
+                yield "  " + _words(_OUTSIDE, language).format(outside)
         case Thumbnails():
             for image in chart.images:
                 yield "  " + " · ".join(_words(words, language) for words in image.lines)

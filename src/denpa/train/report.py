@@ -64,9 +64,9 @@ def _remark(record: RunRecord, key: str) -> Words:
     value, style = record.baseline[key], metric_number(key, record.baseline[key])
     shown = f"{100 * value:.2f} %" if style.style == "percent" else number(value)
     if not record.baseline_name:
-        return T(en=f"baseline: {shown}", ja=f"ベースライン:{shown}")
+        return T(en=f"baseline: {shown}", ja=f"ベースライン：{shown}")
     en, ja = in_language(record.baseline_name, "en"), in_language(record.baseline_name, "ja")
-    return T(en=f"always guessing {en}: {shown}", ja=f"常に{ja}と答えた場合:{shown}")
+    return T(en=f"always guessing {en}: {shown}", ja=f"常に{ja}と答えた場合：{shown}")
 
 
 def _metric_on(metric: Words, rows: T) -> T:
@@ -160,7 +160,7 @@ def _network(record: RunRecord) -> Section:
         T(en="weights and biases", ja="重みとバイアスの数"),
         T(en="activation", ja="活性化関数"),
     )
-    loss = T(en=f"Loss function: {spec.loss}.", ja=f"損失関数:{spec.loss}。")
+    loss = T(en=f"Loss function: {spec.loss}.", ja=f"損失関数：{spec.loss}。")
     return Section(T(en="Network", ja="ネットワーク"), (Table(headings, layers), Text(loss)), "network")
 
 
@@ -229,7 +229,7 @@ def report(record: RunRecord) -> Document:
     """The report of a run, in every language.  Raises nothing for parts that are missing; says what is missing."""
     source = record.data.source
     return Document(
-        title=T(en=f"Training report: {source}", ja=f"学習レポート:{source}"),
+        title=T(en=f"Training report: {source}", ja=f"学習レポート：{source}"),
         lead=(_summary(record), *_status(record), _highlights(record)),
         sections=(
             learning_curves(record),

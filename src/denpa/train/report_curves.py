@@ -58,10 +58,10 @@ def _odd(history: Sequence[Epoch]) -> Iterator[Text]:
         if not math.isfinite(value):
             yield Text(
                 T(
-                    en=f"The training loss became {number(value)} in epoch {number(int(epoch))} (marked at the edge of the "
-                    "plot): from there on the weights carry no information.",
-                    ja=f"訓練損失は第{number(int(epoch))}エポックで {number(value)} になった(図の端に印を付けた)。"
-                    "これ以降の重みに意味はない。",
+                    en=f"The training loss became {number(value)} in epoch {number(int(epoch))} (marked at the edge of "
+                    "the plot). No update can be right from a loss that is not a finite number.",
+                    ja=f"訓練損失は第{number(int(epoch))}エポックで {number(value)} になった（図の端に印を付けた）。"
+                    "有限でない損失からは正しい更新ができない。",
                 ),
                 "warning",
             )
@@ -77,7 +77,7 @@ def _best(history: Sequence[Epoch], key: str, name: T) -> T | None:
     value, epoch = min(finite)
     return T(
         en=f"Smallest {name.en} loss: {number(value)}, epoch {number(int(epoch))}.",
-        ja=f"{name.ja}損失の最小値:{number(value)}(第{number(int(epoch))}エポック)。",
+        ja=f"{name.ja}損失の最小値：{number(value)}（第{number(int(epoch))}エポック）。",
     )
 
 
@@ -89,7 +89,7 @@ def _loss(record: RunRecord) -> Iterator[Block]:
         LineChart(
             series,
             EPOCH,
-            T(en="loss, log scale", ja="損失(対数軸)") if log else T(en="loss", ja="損失"),
+            T(en="loss, log scale", ja="損失（対数軸）") if log else T(en="loss", ja="損失"),
             "log" if log else "linear",
             _kept(record),
             (0.0, None),
@@ -229,7 +229,7 @@ def _groups(history: Sequence[Epoch]) -> dict[str, list[str]]:
     groups: dict[str, list[str]] = {}
     for name in names:
         groups.setdefault(name.rpartition(".")[2], []).append(name)
-    return groups
+    return dict(sorted(groups.items(), key=lambda group: group[0] != "weight"))  # weights first
 
 
 _KINDS = {"weight": T(en="weights", ja="重み"), "bias": T(en="biases", ja="バイアス")}
@@ -239,7 +239,7 @@ def _norm_picture(history: Sequence[Epoch], kind: str, names: list[str]) -> Pict
     chosen = _chosen(names)
     series = tuple(
         Series(
-            T(en=f"layer {names.index(name) + 1} ({name})", ja=f"第{names.index(name) + 1}層({name})"),
+            T(en=f"layer {names.index(name) + 1} ({name})", ja=f"第{names.index(name) + 1}層（{name}）"),
             *_norms(history, name),
             hue="gradient",
         )
@@ -251,7 +251,7 @@ def _norm_picture(history: Sequence[Epoch], kind: str, names: list[str]) -> Pict
         ja=f"全{len(names)}層から等間隔に選んだ{len(chosen)}層を描いた。すべての層の値は表にある。",
     )
     return Picture(
-        LineChart(series, EPOCH, T(en="gradient norm, log scale", ja="勾配ノルム(対数軸)"), "log"),
+        LineChart(series, EPOCH, T(en="gradient norm, log scale", ja="勾配ノルム（対数軸）"), "log"),
         T(
             en=f"The length of the gradient of the loss with respect to each layer's {what.en}, ‖∂L/∂θ‖₂.",
             ja=f"各層の{what.ja}に関する損失の勾配の大きさ ‖∂L/∂θ‖₂。",
@@ -287,9 +287,11 @@ def _depth(history: Sequence[Epoch], names: Sequence[str]) -> Iterator[Text]:
         yield Text(
             T(
                 en=f"At the end the first layer's gradient is {number(first / last, 3)} times the last layer's. A "
-                "factor far below 1 that shrinks with depth means vanishing gradients, one far above 1 exploding gradients.",
-                ja=f"学習の最後で、第1層の勾配は最終層の {number(first / last, 3)} 倍である。この比が 1 よりはるかに"
-                "小さく、層が深いほど縮むなら勾配消失、1 よりはるかに大きければ勾配爆発を疑う。",
+                "factor far below 1, shrinking with the distance from the output, means vanishing gradients; one far "
+                "above 1, exploding gradients.",
+                ja=f"学習の最後で、第1層の勾配は最終層の {number(first / last, 3)} 倍である。"
+                "この比が 1 よりはるかに小さく、出力から遠い層ほど縮むなら勾配消失、"
+                "1 よりはるかに大きければ勾配爆発を疑う。",
             )
         )
 

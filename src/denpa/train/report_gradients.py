@@ -39,7 +39,7 @@ def _verdict(check: GradientCheck) -> Text:
             en=f"{len(sure)} of {len(check.rows)} gradients agree, the largest relative difference is "
             f"{number(biggest, 3)}." + (f" {rest} could not be judged (see the table)." if rest else ""),
             ja=f"{len(check.rows)}個のうち{len(sure)}個の勾配が一致した。相対差は最大 {number(biggest, 3)}。"
-            + (f"残る{rest}個は判定できなかった(表を参照)。" if rest else ""),
+            + (f"残る{rest}個は判定できなかった（表を参照）。" if rest else ""),
         )
     )
 
@@ -57,7 +57,7 @@ def _method(check: GradientCheck) -> Text:
             en=f"Loss taken over {number(check.samples)} rows in float64; agreement means a relative difference of at "
             f"most {number(check.tolerance)}." + (f" Method: {en}." if en else ""),
             ja=f"損失は{number(check.samples)}行について float64 で計算した。"
-            f"相対差が {number(check.tolerance)} 以下なら一致とみなす。" + (f"方法:{ja}。" if ja else ""),
+            f"相対差が {number(check.tolerance)} 以下なら一致とみなす。" + (f"方法：{ja}。" if ja else ""),
         ),
         "note",
     )

@@ -43,7 +43,7 @@ def _metrics(record: RunRecord) -> Iterator[Block]:
     if record.baseline and record.baseline_name:
         name = record.baseline_name
         en, ja = (name, name) if isinstance(name, str) else (name.en, name.ja)
-        yield Text(T(en=f"Baseline: always guessing {en}.", ja=f"ベースライン:常に{ja}と答えた場合。"), "note")
+        yield Text(T(en=f"Baseline: always guessing {en}.", ja=f"ベースライン：常に{ja}と答えた場合。"), "note")
 
 
 def _class_table(names: tuple[str, ...], confusion: tuple[tuple[int, ...], ...]) -> Table:
@@ -68,13 +68,17 @@ def _class_table(names: tuple[str, ...], confusion: tuple[tuple[int, ...], ...])
         T(en="precision", ja="適合率"),
         T(en="F1", ja="F1 値"),
     )
-    caption = T(
-        en="By class. Recall: share of the class's rows that were found. Precision: share of the predictions of the "
+    return Table(headings, tuple(rows), T(en="By class", ja="クラス別の成績"), folded=len(rows) > 20)
+
+
+CLASS_TERMS = Text(
+    T(
+        en="Recall: share of the class's rows that were found. Precision: share of the predictions of the "
         "class that are right.",
-        ja="クラス別の成績。再現率:そのクラスの行のうち正しく予測した割合。"
-        "適合率:そのクラスと予測した行のうち正解だった割合。",
-    )
-    return Table(headings, tuple(rows), caption, folded=len(rows) > 20)
+        ja="再現率：そのクラスの行のうち正しく予測した割合。適合率：そのクラスと予測した行のうち正解だった割合。",
+    ),
+    "note",
+)
 
 
 def _pairs(names: tuple[str, ...], confusion: tuple[tuple[int, ...], ...]) -> Iterator[Table]:
@@ -94,10 +98,10 @@ def _empty_classes(names: tuple[str, ...], confusion: tuple[tuple[int, ...], ...
         some = ", ".join(empty[:10]) + (", …" if len(empty) > 10 else "")
         yield Text(
             T(
-                en=f"{number(len(empty))} of {number(len(names))} classes have no rows here, so nothing is known about "
-                f"them: {some}.",
+                en=f"Classes without a row here, about which nothing is known: {number(len(empty))} of "
+                f"{number(len(names))} ({some}).",
                 ja=f"{number(len(names))}クラスのうち{number(len(empty))}クラスはこのデータに1行もなく、"
-                f"成績は分からない:{some}。",
+                f"成績は分からない：{some}。",
             ),
             "warning",
         )
@@ -119,13 +123,14 @@ def _confusion(record: RunRecord, names: tuple[str, ...]) -> Iterator[Block]:
         T(
             en=f"Right: {number(right)} of {number(rows)} rows, on the diagonal."
             + (f" That is {percent(right / rows)}." if rows else ""),
-            ja=f"正解は対角線上の{number(right)}行(全{number(rows)}行"
-            + (f"の {percent(right / rows)})。" if rows else ")。"),
+            ja=f"正解は対角線上の{number(right)}行（全{number(rows)}行"
+            + (f"の {percent(right / rows)}）。" if rows else "）。"),
         ),
     )
     yield from _empty_classes(names, confusion)
     yield from _pairs(names, confusion)
     yield _class_table(names, confusion)
+    yield CLASS_TERMS
 
 
 def _residuals(record: RunRecord) -> Iterator[Block]:
@@ -143,8 +148,8 @@ def _residuals(record: RunRecord) -> Iterator[Block]:
             diagonal=True,
         ),
         T(
-            en=f"Predictions against targets of {number(len(targets))} {part.en} rows; on the dotted line the prediction "
-            "is exact.",
+            en=f"Predictions against targets of {number(len(targets))} {part.en} rows; on the dotted line the "
+            "prediction is exact.",
             ja=f"{part.ja}データ{number(len(targets))}行の目標値と予測値。点線上の点は予測が完全に一致している。",
         ),
     )
@@ -152,7 +157,7 @@ def _residuals(record: RunRecord) -> Iterator[Block]:
     finite = [r for r in residuals if math.isfinite(r)]
     yield Picture(
         Histogram(
-            residuals, T(en="residual: prediction − target", ja="残差(予測値 − 目標値)"), T(en="rows", ja="行数")
+            residuals, T(en="residual: prediction − target", ja="残差（予測値 − 目標値）"), T(en="rows", ja="行数")
         ),
         T(en="How the residuals are distributed.", ja="残差の分布。"),
         T(
@@ -189,8 +194,8 @@ def _images(record: RunRecord, names: tuple[str, ...]) -> Picture:
         return Thumbnail(
             pixels,
             (
-                T(en=f"true: {true}", ja=f"正解:{true}"),
-                T(en=f"predicted: {guess}", ja=f"予測:{guess}"),
+                T(en=f"true: {true}", ja=f"正解：{true}"),
+                T(en=f"predicted: {guess}", ja=f"予測：{guess}"),
                 T(en=f"probability {percent(item.probability, 1)}", ja=f"確率 {percent(item.probability, 1)}"),
             ),
             low,

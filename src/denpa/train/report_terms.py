@@ -50,4 +50,4 @@ def metric_number(key: str, value: float) -> Number:
 
 def because(reason_en: str, reason_ja: str) -> T:
     """The sentence of a section that is left out."""
-    return T(en=f"Not shown: {reason_en}.", ja=f"表示なし:{reason_ja}。")
+    return T(en=f"Not shown: {reason_en}.", ja=f"表示なし：{reason_ja}。")
