@@ -61,7 +61,7 @@ class Primitive:
         self.__doc__ = evaluate.__doc__
         self.evaluate, self.shape, self.scalar = evaluate, shape, scalar
         self.label = label or self.name
-        self.latex = latex or rf"\mathrm{{{self.name.replace('_', chr(92) + '_')}}}\left({{args}}\right)"
+        self.latex = latex or rf"\mathrm{{{{{self.name.replace('_', chr(92) + '_')}}}}}\left({{args}}\right)"
         self.samples, self.special = samples, tuple(special)
         self.differentiable, self.analytic = differentiable, analytic
         self.rule: Callable[..., Sequence[Any]] = self._no_rule

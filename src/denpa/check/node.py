@@ -215,7 +215,7 @@ def _columns(case: Case, u: Array, i: int, rtol: float) -> _Interval:
 
 
 def _directions(
-    case: Case, u: Array, wanted: Sequence[int], parts: Sequence[Any], rng: Any, rtol: float
+    case: Case, u: Array, wanted: Sequence[int], *, parts: Sequence[Any], rng: np.random.Generator, rtol: float
 ) -> tuple[Array, _Interval]:
     """(analytic, interval) along directions that move all wanted inputs together: all ones (a tie shared wrongly adds
     up here), and random ones."""
