@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import denpa.nn as nn
+from denpa import nn
 from denpa.errors import UsageError
 from denpa.graph import Tensor, tensor
 from denpa.nn.random import generator, step_key, uniform

@@ -20,6 +20,7 @@ from denpa.graph import FUNCTIONS, Role, Tensor, leaf, parameter
 from denpa.nn.choices import both, choose, number, whole
 from denpa.nn.init import Initializer, default, initializer
 from denpa.nn.random import WORD_MAX, generator, uniform
+from denpa.ops import activations, comparing, linear, losses, selecting, shaping  # noqa: F401  registered by name
 
 MAX_UNITS = 1 << 31  # of one layer
 MAX_WEIGHTS = 1 << 31  # of one layer: 8 GiB in float32
@@ -172,7 +173,7 @@ class Linear(Layer):
                 got=f"input of shape {x.shape}",
                 want=f"(batch, {self.n_in}), for weight {W.shape}",
             )
-        z: Tensor = x @ FUNCTIONS["matrix_transpose"](W)
+        z: Tensor = linear.matmul(x, shaping.matrix_transpose(W))
         if self.has_bias:
             z = z + parameters["bias"]
         return tagged(z, "preactivation", self.layer)
@@ -297,7 +298,7 @@ class Dropout(Layer):
                 "dropout in training needs a random key", where=user_line(), fix="pass key=nn.step_key(seed, step)"
             )
         u = uniform(as_key(key), shape=given.shape, dtype=given.dtype.name, stream=self.stream)
-        kept = FUNCTIONS["astype"](FUNCTIONS["greater_equal"](u, given.dtype.type(self.p)), dtype=given.dtype)
+        kept = shaping.astype(comparing.greater_equal(u, given.dtype.type(self.p)), dtype=given.dtype)
         result: Tensor = given * (kept * (1 / (1 - self.p)))
         return result
 
@@ -310,7 +311,7 @@ class Flatten(Layer):
         x = as_input(x)
         if x.ndim == 0:
             raise ShapeError("Flatten needs a batch axis", where=user_line(), got="shape ()", want="(batch, …)")
-        result: Tensor = FUNCTIONS["reshape"](x, (x.shape[0], int(np.prod(x.shape[1:], dtype=np.int64))))
+        result: Tensor = shaping.reshape(x, (x.shape[0], int(np.prod(x.shape[1:], dtype=np.int64))))
         return result
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from denpa.errors import UsageError
 from denpa.graph import FUNCTIONS, Tensor
 from denpa.nn.choices import choose
+from denpa.ops import losses as _losses  # noqa: F401  registers the functions named below
 
 REDUCTIONS = ("mean", "sum")
 

@@ -113,7 +113,9 @@ class Network:
         if self.loss_function.fused is None:
             y = self.head(y)
         if not isinstance(t, Tensor) and np.asarray(t).dtype.kind == "f":
-            t = np.asarray(t, y.dtype)  # float32 outputs beside float64 targets would make the whole backward pass float64
+            t = np.asarray(
+                t, y.dtype
+            )  # float32 outputs beside float64 targets would make the whole backward pass float64
         t = as_input(t, name="t", role=Role("target", self.depth))
         return tagged(self.loss_function(y, t, reduction=self.reduction), "loss", self.depth, name="loss")
 

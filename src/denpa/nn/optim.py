@@ -17,8 +17,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from denpa.errors import ModelFileError, ShapeError, UsageError, user_line
-from denpa.graph import FUNCTIONS, Tensor
-from denpa.nn.choices import choose, exact_keys, number
+from denpa.graph import Tensor
+from denpa.nn.choices import both, choose, exact_keys, number
+from denpa.ops.elementwise import sqrt
+from denpa.ops.selecting import clip, minimum
+from denpa.ops.shaping import astype
 
 Arrays = Mapping[str, Any]  # name → array or Tensor
 Updated = tuple[dict[str, Any], dict[str, Any]]
@@ -89,14 +92,14 @@ class Optimizer:
     def _check(self, params: Arrays, gradients: Arrays, state: Arrays) -> None:
         wanted = [f"{slot}.{name}" for slot in self.active_slots() for name in params]
         wanted += ["step"] if self.counts else []
-        for what, have, want in (("gradient", gradients, list(params)), ("state", state, wanted)):
+        for what, have, want in (("gradients", gradients, list(params)), ("state", state, wanted)):
             missing, unknown = [n for n in want if n not in have], sorted(have.keys() - set(want))
             if missing or unknown:
                 raise UsageError(
-                    f"{type(self).__name__} needs one {what} for each parameter, under its name",
+                    f"{what} that do not belong to these parameters and this {type(self).__name__}",
                     where=user_line(),
-                    got=f"no {missing[0]}" if missing else f"{unknown[0]}, which no parameter has",
-                    want=", ".join(want[:8]) + (", …" if len(want) > 8 else "") or "none",
+                    got=both("missing", missing, "unknown", unknown),
+                    want=", ".join(want[:8]) + (", …" if len(want) > 8 else "") or "nothing",
                 )
         for name, W in params.items():
             if tuple(gradients[name].shape) != tuple(W.shape):
@@ -162,7 +165,7 @@ class AdaGrad(Optimizer):
     def one(self, W: Any, g: Any, slots: dict[str, Any], **common: Any) -> tuple[Any, dict[str, Any]]:
         g = self.decayed(W, g)
         h = slots["sum_of_squares"] + g * g
-        return W - common["rate"] * (g / (_sqrt(h) + self.eps)), {"sum_of_squares": h}
+        return W - common["rate"] * (g / (sqrt(h) + self.eps)), {"sum_of_squares": h}
 
 
 @dataclass(frozen=True)
@@ -189,7 +192,7 @@ class RMSProp(Optimizer):
     def one(self, W: Any, g: Any, slots: dict[str, Any], **common: Any) -> tuple[Any, dict[str, Any]]:
         g = self.decayed(W, g)
         v = self.alpha * slots["mean_square"] + (1 - self.alpha) * (g * g)
-        d = g / (_sqrt(v) + self.eps)
+        d = g / (sqrt(v) + self.eps)
         if not self.momentum:
             return W - common["rate"] * d, {"mean_square": v}
         m = self.momentum * slots["momentum"] + d
@@ -218,13 +221,13 @@ class Adam(Optimizer):
     def prepare(self, common: dict[str, Any], rate: Any) -> None:
         t = common.pop("step")
         common["corrected_rate"] = rate / (1 - self.beta1**t)
-        common["root"] = _sqrt(1 - self.beta2**t)
+        common["root"] = sqrt(1 - self.beta2**t)
 
     def one(self, W: Any, g: Any, slots: dict[str, Any], **common: Any) -> tuple[Any, dict[str, Any]]:
         g = self.decayed(W, g)
         m = self.beta1 * slots["first_moment"] + (1 - self.beta1) * g
         v = self.beta2 * slots["second_moment"] + (1 - self.beta2) * (g * g)
-        d = m / (_sqrt(v) / common["root"] + self.eps)
+        d = m / (sqrt(v) / common["root"] + self.eps)
         return W - common["corrected_rate"] * d, {"first_moment": m, "second_moment": v}
 
 
@@ -300,8 +303,8 @@ def clip_by_global_norm(gradients: Arrays, max_norm: float) -> tuple[dict[str, A
         g64 = _cast(g, np.dtype("float64"))
         part = (g64 * g64).sum()
         total = part if total is None else total + part
-    norm = _sqrt(total)
-    factor = FUNCTIONS["minimum"](max_norm / (norm + 1e-6), 1.0)
+    norm = sqrt(total)
+    factor = minimum(max_norm / (norm + 1e-6), 1.0)
     casts = {g.dtype: _cast(factor, g.dtype) for g in gradients.values()}
     return {name: g * casts[g.dtype] for name, g in gradients.items()}, norm
 
@@ -309,7 +312,7 @@ def clip_by_global_norm(gradients: Arrays, max_norm: float) -> tuple[dict[str, A
 def clip_by_value(gradients: Arrays, limit: float) -> dict[str, Any]:
     """Every element of every gradient limited to −limit … limit; as torch.nn.utils.clip_grad_value_."""
     number("limit", limit, 0, open_low=True)
-    return {name: FUNCTIONS["clip"](g, -limit, limit) for name, g in gradients.items()}
+    return {name: clip(g, -limit, limit) for name, g in gradients.items()}
 
 
 def _scalar(learning_rate: Any) -> Any:
@@ -323,8 +326,4 @@ def _scalar(learning_rate: Any) -> Any:
 
 
 def _cast(x: Any, dtype: np.dtype[Any]) -> Any:
-    return x if x.dtype == dtype else FUNCTIONS["astype"](x, dtype=dtype)
-
-
-def _sqrt(x: Any) -> Any:
-    return FUNCTIONS["sqrt"](x)
+    return x if x.dtype == dtype else astype(x, dtype=dtype)

@@ -13,7 +13,8 @@ import numpy as np
 
 from denpa.arrays import Shape
 from denpa.errors import ShapeError, UsageError, user_line
-from denpa.graph import FUNCTIONS, Tensor
+from denpa.graph import Tensor
+from denpa.ops.shaping import concat, expand_dims, reshape
 
 
 def theta(model: Any) -> Any:
@@ -24,9 +25,9 @@ def theta(model: Any) -> Any:
     for names in _groups({n: tuple(v.shape) for n, v in model.items()}):
         parts = [model[n] for n in names]
         if len(parts) == 2:
-            parts = [FUNCTIONS["concat"]([parts[0], FUNCTIONS["expand_dims"](parts[1], axis=1)], axis=1)]
-        rows += [FUNCTIONS["reshape"](part, (-1,)) for part in parts]
-    return FUNCTIONS["concat"](rows, axis=0) if rows else np.zeros(0)
+            parts = [concat([parts[0], expand_dims(parts[1], axis=1)], axis=1)]
+        rows += [reshape(part, (-1,)) for part in parts]
+    return concat(rows, axis=0) if rows else np.zeros(0)
 
 
 def from_theta(model: Any, vector: Any) -> Any:
