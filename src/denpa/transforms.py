@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from functools import wraps
 from typing import Any
 
@@ -30,6 +31,11 @@ def tensor_like(item: Any, value: Array) -> Tensor:
     new = leaf(value, item.node.kind, item.node.name)
     new.role = item.node.role
     return Tensor(new)
+
+
+# Leaves that the transformations now running differentiate with respect to.  A model's parameter in here is an argument
+# of an outer transformation; any other parameter is a value like an array.
+_differentiated: ContextVar[frozenset[Node]] = ContextVar("denpa_differentiated", default=frozenset())
 
 
 class _Lifted:
@@ -58,7 +64,7 @@ class _Lifted:
         return rebuild(list(lifted))
 
     def _lift_leaf(self, what: str, item: Any) -> Tensor:
-        if isinstance(item, Tensor) and item.node.kind != "parameter":
+        if isinstance(item, Tensor) and (item.node.kind != "parameter" or item.node in _differentiated.get()):
             self.tensors_in = True
             # A node of its own, so that the same Tensor reached through a closure is not differentiated along with it.
             t: Tensor = FUNCTIONS["identity"](item)
@@ -75,6 +81,14 @@ class _Lifted:
             )
         t.node.requires = True
         return t
+
+    def call(self, f: Callable[..., Any]) -> Any:
+        """f of the lifted arguments.  Meanwhile an inner transformation of one of them must stay connected to it."""
+        token = _differentiated.set(_differentiated.get() | set(self.flat))
+        try:
+            return f(*self.args, **self.kwargs)
+        finally:
+            _differentiated.reset(token)
 
     @property
     def flat(self) -> list[Node]:
@@ -160,7 +174,7 @@ def value_and_grad(f: Callable[..., Any], wrt: ArgNums = 0, *, has_aux: bool = F
     @wraps(f)
     def call(*args: Any, **kwargs: Any) -> Any:
         lifted = _Lifted(f, args, kwargs, wrt)
-        result, aux = f(*lifted.args, **lifted.kwargs) if has_aux else (f(*lifted.args, **lifted.kwargs), None)
+        result, aux = lifted.call(f) if has_aux else (lifted.call(f), None)
         out = _as_tensor(result, "grad")
         require_scalar(out.value, "grad")
         gradients = _gradients(out.node, None, lifted.flat, record=lifted.tensors_in)
@@ -186,7 +200,7 @@ def grad(f: Callable[..., Any], wrt: ArgNums = 0, *, has_aux: bool = False) -> C
 def vjp(f: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
     """f(*args), and the function g ↦ gᵀJ (one cotangent an argument) at that point.  g has the result's shape."""
     lifted = _Lifted(f, args, {}, range(len(args)))
-    out = _as_tensor(f(*lifted.args), "vjp")
+    out = _as_tensor(lifted.call(f), "vjp")
 
     def pull_back(g: Any) -> tuple[Any, ...]:
         record = lifted.tensors_in or isinstance(g, Tensor)
@@ -203,7 +217,7 @@ def jvp(f: Callable[..., Any], args: Sequence[Any], tangents: Sequence[Any]) -> 
     Computed as the vjp of u ↦ uᵀJ, which is linear in u (double vjp), so that primitives need one rule, not two.
     """
     lifted = _Lifted(f, tuple(args), {}, range(len(args)))
-    out = _as_tensor(f(*lifted.args), "jvp")
+    out = _as_tensor(lifted.call(f), "jvp")
     u = tensor(np.zeros(out.shape, out.dtype), name="u")
     direction = [item for t in tangents for _, item in flatten(t)[0]]
     gradients = _gradients(out.node, u, lifted.flat, record=True)
@@ -230,7 +244,7 @@ def jacobian(f: Callable[..., Any], wrt: ArgNums = 0) -> Callable[..., Any]:
     @wraps(f)
     def call(*args: Any, **kwargs: Any) -> Any:
         lifted = _Lifted(f, args, kwargs, wrt)
-        out = _as_tensor(f(*lifted.args, **lifted.kwargs), "jacobian")
+        out = _as_tensor(lifted.call(f), "jacobian")
         rows = []
         for k in range(out.size):
             unit = np.zeros(out.size, out.dtype)
