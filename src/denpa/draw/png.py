@@ -51,10 +51,9 @@ def to_bytes(pixels: Array, low: float = 0.0, high: float = 1.0) -> Array:
     array = np.asarray(pixels)
     if array.dtype == np.uint8:
         return array
-    values = array.astype(np.float64)
-    finite = np.isfinite(values)
-    span = (high - low) or 1.0
-    grey = np.where(finite, np.clip((np.where(finite, values, low) - low) / span, 0, 1) * 255, 0)
+    values = np.clip(array.astype(np.float64), low, high) / 2  # halves: the span of any two floats is finite
+    finite = np.isfinite(array)
+    grey = np.where(finite, (values - low / 2) / ((high / 2 - low / 2) or 1.0) * 255, 0)
     result = np.round(grey).astype(np.uint8)
     if finite.all():
         return result
