@@ -73,9 +73,9 @@ class Program(Protocol):
         """One step for each row of `rows` (steps, batch), row numbers in `data`; replaces entries of `state`.
 
         by_step: the inputs of that name, first axis steps.  Returns each metric with first axis steps.  A step whose
-        `step.finite` outputs are not all finite is the last: the metrics end with it.  No array of `state` is changed
-        in place, so a caller that kept the old ones can go back.  Ask for as many steps as fit in 0.25 s: signals are
-        answered between calls.
+        `step.finite` outputs are not all finite is the last: the metrics end with it.  Arrays of `state` are
+        row-major and never changed in place, so a caller that kept the old ones can go back.  Ask for as many steps
+        as fit in 0.25 s: signals are answered between calls.
         """
         ...
 

@@ -84,7 +84,7 @@ class EagerProgram:
                 for name, values in metrics.items():
                     values.append(outputs[name])
                 for name, output in self.step.carry.items():
-                    state[name] = outputs[output]
+                    state[name] = _row_major(outputs[output])
                 if not all(np.isfinite(outputs[name]).all() for name in self.step.finite):
                     break
         return {name: self._stack(name, values) for name, values in metrics.items()}
@@ -137,3 +137,8 @@ class EagerProgram:
             return np.stack(values)
         node = self.step.graph.outputs[name]
         return np.empty((0, *node.value.shape), node.value.dtype)
+
+
+def _row_major(value: Array) -> Array:
+    """BLAS has other last bits for a transposed layout, and a checkpoint brings rows back: rows from the start."""
+    return value if value.ndim == 0 or value.flags.c_contiguous else np.ascontiguousarray(value)
