@@ -176,6 +176,18 @@ def test_the_rate_and_the_step_are_inputs_of_the_graph() -> None:
     assert new_state["step"].item() == 1.0
 
 
+def test_parameters_as_tensors_with_plain_gradients_record_nothing() -> None:
+    p = {"w": tensor(np.ones(3))}
+    state = Adam().init(p)
+    new, new_state = Adam().update(p, {"w": np.ones(3)}, state, tensor(0.1))
+    plain, _ = Adam().update({"w": np.ones(3)}, {"w": np.ones(3)}, state, 0.1)
+    assert not any(isinstance(v, Tensor) for v in (*new.values(), *new_state.values()))
+    assert np.array_equal(new["w"], plain["w"])
+    for rate, kept in ((0.1, {n: tensor(v) for n, v in state.items()}), (tensor(0.1), state)):
+        with pytest.raises(UsageError, match="recorded update"):
+            Adam().update(p, {"w": tensor(np.ones(3))}, kept, rate)
+
+
 def test_float32_bias_correction_is_computed_in_float64() -> None:
     """At t = 1 the first step of Adam is the rate itself; in float32 1 − β₂ has a relative error of 1e-5."""
     p = {"w": np.zeros(1, np.float32)}

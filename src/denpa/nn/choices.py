@@ -43,6 +43,11 @@ def exact_keys(what: str, spec: object, keys: Iterable[str]) -> dict[str, Any]:
     return dict(spec)
 
 
+def in_file(what: str, error: UsageError) -> ModelFileError:
+    """The same finding as an error of the file that the description was read from."""
+    return ModelFileError(f"the description of {what} cannot be meant: {error.what}", got=error.got, want=error.want)
+
+
 def both(label: str, names: list[str], other_label: str, other_names: list[str]) -> str:
     """ "missing a, b; unknown c": up to eight names of each list, nothing of an empty one."""
     parts = ((label, names), (other_label, other_names))

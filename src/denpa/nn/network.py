@@ -17,7 +17,7 @@ import numpy as np
 from denpa.arrays import Array, Shape, freeze
 from denpa.errors import ModelFileError, UsageError, user_line
 from denpa.graph import Role, Tensor, no_grad
-from denpa.nn.choices import choose, exact_keys, number, whole
+from denpa.nn.choices import choose, exact_keys, in_file, number, whole
 from denpa.nn.init import Initializer, default, initializer
 from denpa.nn.layers import (
     ACTIVATIONS,
@@ -175,9 +175,7 @@ class Network:
         try:
             return cls(**values)
         except UsageError as error:
-            raise ModelFileError(
-                "the description of a network that cannot be meant", got=str(error), want=error.want
-            ) from error
+            raise in_file("a network", error) from error
 
     def __repr__(self) -> str:
         names = f"hidden={list(self.hidden)}, output={self.output!r}, loss={self.loss_function.name!r}"

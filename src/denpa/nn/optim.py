@@ -16,9 +16,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from denpa.errors import ModelFileError, ShapeError, UsageError, user_line
+from denpa.errors import ShapeError, UsageError, user_line
 from denpa.graph import Tensor
-from denpa.nn.choices import both, choose, exact_keys, number
+from denpa.nn.choices import both, choose, exact_keys, in_file, number
 from denpa.ops.elementwise import sqrt
 from denpa.ops.selecting import clip, minimum
 from denpa.ops.shaping import astype
@@ -58,9 +58,16 @@ class Optimizer:
     def update(self, params: Arrays, gradients: Arrays, state: Arrays, learning_rate: Any) -> Updated:
         """Parameters and state after one step.  learning_rate: a number ≥ 0, a scalar array or a Tensor of shape ().
 
+        Gradients as arrays: arrays come out, of parameters given as Tensors too.  Gradients as Tensors: the update is
+        recorded, and state and rate must be Tensors as well, or they would be constants of the graph for ever.
         UsageError naming the parameter that has no gradient or no state; ShapeError when shapes differ.
         """
         self._check(params, gradients, state)
+        if any(isinstance(g, Tensor) for g in gradients.values()):
+            _require_recorded({**state, "learning rate": learning_rate})
+        else:
+            params, state = _arrays(params), _arrays(state)
+            learning_rate = _arrays({"": learning_rate})[""]
         rate = _scalar(learning_rate)
         new_state: dict[str, Any] = {}
         common: dict[str, Any] = {}
@@ -286,7 +293,7 @@ def from_spec(spec: object) -> Optimizer:
         del values["name"]
         return kind(**values)
     except UsageError as error:
-        raise ModelFileError("an optimizer that cannot be meant", got=str(error.what), want=error.want) from error
+        raise in_file("an optimizer", error) from error
 
 
 def clip_by_global_norm(gradients: Arrays, max_norm: float) -> tuple[dict[str, Any], Any]:
@@ -313,6 +320,22 @@ def clip_by_value(gradients: Arrays, limit: float) -> dict[str, Any]:
     """Every element of every gradient limited to −limit … limit; as torch.nn.utils.clip_grad_value_."""
     number("limit", limit, 0, open_low=True)
     return {name: clip(g, -limit, limit) for name, g in gradients.items()}
+
+
+def _arrays(values: Arrays) -> Arrays:
+    """Tensors as their values: without this, each step would hold on to the graph of the step before it."""
+    return {name: v.value if isinstance(v, Tensor) else v for name, v in values.items()}
+
+
+def _require_recorded(values: Arrays) -> None:
+    plain = [name for name, v in values.items() if not isinstance(v, Tensor)]
+    if plain:
+        raise UsageError(
+            "a recorded update takes its state and its learning rate as Tensors",
+            where=user_line(),
+            got=f"{plain[0]} as a plain number or array",
+            fix="wrap them with denpa.tensor(...), or give gradients as arrays to get arrays",
+        )
 
 
 def _scalar(learning_rate: Any) -> Any:

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from denpa.arrays import Array, Shape, namespace
+from denpa.arrays import Array, Shape
 from denpa.errors import UsageError
 from denpa.nn.choices import whole
 from denpa.primitive import primitive
@@ -86,5 +86,5 @@ def uniform(xp: Any, key: Array, *, shape: Shape, dtype: str, stream: int) -> Ar
         words = bits.random_raw((n + 1) // 2)
         halves = np.stack([words & np.uint64(0xFFFFFFFF), words >> np.uint64(32)], axis=-1).reshape(-1)[:n]
         flat = (halves >> np.uint64(8)).astype(np.float32) * np.float32(2.0**-24)
-    out = flat.reshape(shape)
-    return out[()] if xp is np or namespace(out) is xp else xp.asarray(out)
+    out = flat.reshape(shape)[()]
+    return out if xp is np else xp.asarray(out)

@@ -18,7 +18,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
 from denpa.errors import ModelFileError, UsageError
-from denpa.nn.choices import choose, exact_keys, number
+from denpa.nn.choices import choose, exact_keys, in_file, number
 
 
 class Schedule(Protocol):
@@ -199,7 +199,7 @@ def from_spec(spec: object) -> Schedule:
             values["then"] = from_spec(inner)
         schedule: Schedule = kind(**values)
     except UsageError as error:
-        raise ModelFileError("a schedule that cannot be meant", got=str(error.what), want=error.want) from error
+        raise in_file("a schedule", error) from error
     return schedule
 
 
