@@ -16,7 +16,7 @@ Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
-class Rows:
+class Samples:
     """Rows of inputs from a source.
 
     inputs: (n, features), (n, height, width) or (n, height, width, channels); uint8 where the source has bytes, else
@@ -57,12 +57,12 @@ class Rows:
 
 
 @dataclass(frozen=True, eq=False)
-class Inputs(Rows):
+class Inputs(Samples):
     """Rows to predict, in the order of the source."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Dataset(Rows):
+class Dataset(Samples):
     """Rows with their targets.
 
     targets: with classes, (n,) int64 indices into them; without, (n,) or (n, k) float64; read-only.  task_reason: why

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from denpa.data.dataset import Array, Dataset, Rows, feature_names
+from denpa.data.dataset import Array, Dataset, Samples, feature_names
 from denpa.data.files import listed, shown
 from denpa.data.strict import Fields
 from denpa.data.targets import Labels
@@ -44,7 +44,7 @@ class InputEncoding:
     constant: tuple[int, ...] = ()
 
     @classmethod
-    def fit(cls, data: Rows, rows: Array | None = None) -> InputEncoding:
+    def fit(cls, data: Samples, rows: Array | None = None) -> InputEncoding:
         """Fit on these rows, (m,) indices, the training part; None: on all.
 
         Images without a `maximum` are divided by the largest magnitude among the rows.  DataError when a column's mean
