@@ -65,7 +65,13 @@ def _contract_samples(rng: np.random.Generator) -> Iterator[Args]:
         yield tuple(uniform(rng, shape) for shape in shapes), {"subscripts": subscripts}
 
 
-@primitive(shape=_contract_shape, label="einsum", samples=_contract_samples, analytic=True)
+@primitive(
+    shape=_contract_shape,
+    latex=r"\mathrm{{einsum}}\left({args}\right)",
+    label="einsum",
+    samples=_contract_samples,
+    analytic=True,
+)
 def contract(xp: Any, *arrays: Array, subscripts: str) -> Array:
     """The sum of products that explicit subscripts name; no index twice in one operand, no ellipsis (see `einsum`)."""
     terms, _ = _split(subscripts)

@@ -43,7 +43,7 @@ def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
 
 @function
 def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
-    """Each element `repeats` times in a row along an axis (an integer, or one for each); flattened when axis is None."""
+    """Each element `repeats` times in a row along an axis (a number, or one for each); flattened when axis is None."""
     if axis is None:
         x, axis = reshape(x, shape=(-1,)), 0
     if isinstance(repeats, Tensor):
