@@ -6,7 +6,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 # More options of `denpa train` for the demo: make demo DEMO="--epochs 5"
-DEMO ?= --hidden 100 --optimizer adam --lr 0.003 --batch-size 50 --epochs 40 --seed 0
+DEMO ?= --test 0.2 --valid 0.1 --hidden 128 --dropout 0.2 --optimizer adam --lr 0.002 --batch-size 32 --epochs 40 --seed 0
 # More options of pytest: make test PYTEST="-x -k softmax"
 PYTEST ?=
 

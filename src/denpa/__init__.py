@@ -6,40 +6,184 @@ train networks.  `import denpa as dp` loads NumPy and the standard library only.
 
 from __future__ import annotations
 
-from denpa.autodiff import Gradients as Gradients
-from denpa.autodiff import backward as backward
+from typing import TYPE_CHECKING, Any
+
+from denpa.autodiff import Gradients as Gradients, backward as backward
 from denpa.blackbox import black_box as black_box
-from denpa.errors import DataError as DataError
-from denpa.errors import DenpaError as DenpaError
-from denpa.errors import DTypeError as DTypeError
-from denpa.errors import GradientError as GradientError
-from denpa.errors import GradientMismatch as GradientMismatch
-from denpa.errors import MissingPackage as MissingPackage
-from denpa.errors import ModelFileError as ModelFileError
-from denpa.errors import ShapeError as ShapeError
-from denpa.errors import TrainingError as TrainingError
-from denpa.errors import UsageError as UsageError
-from denpa.graph import Graph as Graph
-from denpa.graph import Node as Node
-from denpa.graph import Role as Role
-from denpa.graph import Tensor as Tensor
-from denpa.graph import constant as constant
-from denpa.graph import inputs as inputs
-from denpa.graph import no_grad as no_grad
-from denpa.graph import parameter as parameter
-from denpa.graph import tensor as tensor
-from denpa.primitive import Primitive as Primitive
-from denpa.primitive import Special as Special
-from denpa.primitive import broadcast as broadcast
-from denpa.primitive import primitive as primitive
-from denpa.primitive import same as same
-from denpa.transforms import grad as grad
-from denpa.transforms import hessian as hessian
-from denpa.transforms import hvp as hvp
-from denpa.transforms import jacobian as jacobian
-from denpa.transforms import jvp as jvp
-from denpa.transforms import trace as trace
-from denpa.transforms import value_and_grad as value_and_grad
-from denpa.transforms import vjp as vjp
+from denpa.errors import (
+    DataError as DataError,
+    DenpaError as DenpaError,
+    DTypeError as DTypeError,
+    GradientError as GradientError,
+    GradientMismatch as GradientMismatch,
+    MissingPackage as MissingPackage,
+    ModelFileError as ModelFileError,
+    ShapeError as ShapeError,
+    TrainingError as TrainingError,
+    UsageError as UsageError,
+)
+from denpa.graph import (
+    Graph as Graph,
+    Node as Node,
+    Role as Role,
+    Tensor as Tensor,
+    constant as constant,
+    inputs as inputs,
+    no_grad as no_grad,
+    parameter as parameter,
+    tensor as tensor,
+)
+from denpa.ops import (
+    abs as abs,
+    absolute_error as absolute_error,
+    add as add,
+    all as all,
+    any as any,
+    arctan as arctan,
+    argmax as argmax,
+    argmin as argmin,
+    astype as astype,
+    broadcast_arrays as broadcast_arrays,
+    broadcast_to as broadcast_to,
+    clip as clip,
+    concat as concat,
+    cos as cos,
+    cosh as cosh,
+    cumulative_sum as cumulative_sum,
+    diff as diff,
+    divide as divide,
+    einsum as einsum,
+    elu as elu,
+    equal as equal,
+    erf as erf,
+    erfc as erfc,
+    exp as exp,
+    expand_dims as expand_dims,
+    expm1 as expm1,
+    flip as flip,
+    gelu as gelu,
+    getitem as getitem,
+    greater as greater,
+    greater_equal as greater_equal,
+    huber as huber,
+    identity as identity,
+    isfinite as isfinite,
+    isinf as isinf,
+    isnan as isnan,
+    leaky_relu as leaky_relu,
+    less as less,
+    less_equal as less_equal,
+    log as log,
+    log1p as log1p,
+    log_softmax as log_softmax,
+    logical_and as logical_and,
+    logical_not as logical_not,
+    logical_or as logical_or,
+    logsumexp as logsumexp,
+    matmul as matmul,
+    matrix_transpose as matrix_transpose,
+    max as max,
+    maximum as maximum,
+    mean as mean,
+    min as min,
+    minimum as minimum,
+    moveaxis as moveaxis,
+    multiply as multiply,
+    negative as negative,
+    not_equal as not_equal,
+    one_hot as one_hot,
+    ones_like as ones_like,
+    outer as outer,
+    pad as pad,
+    permute_dims as permute_dims,
+    power as power,
+    prod as prod,
+    relu as relu,
+    repeat as repeat,
+    reshape as reshape,
+    roll as roll,
+    scatter_add as scatter_add,
+    sigmoid as sigmoid,
+    sigmoid_cross_entropy as sigmoid_cross_entropy,
+    sign as sign,
+    sin as sin,
+    sinh as sinh,
+    softmax as softmax,
+    softmax_cross_entropy as softmax_cross_entropy,
+    softplus as softplus,
+    sqrt as sqrt,
+    square as square,
+    squared_error as squared_error,
+    squeeze as squeeze,
+    stack as stack,
+    std as std,
+    stop_gradient as stop_gradient,
+    subtract as subtract,
+    sum as sum,
+    sum_to as sum_to,
+    take as take,
+    take_along_axis as take_along_axis,
+    tan as tan,
+    tanh as tanh,
+    tensordot as tensordot,
+    tile as tile,
+    tril as tril,
+    triu as triu,
+    unstack as unstack,
+    var as var,
+    vecdot as vecdot,
+    vector_norm as vector_norm,
+    where as where,
+    zeros_like as zeros_like,
+)
+from denpa.primitive import (
+    Primitive as Primitive,
+    Special as Special,
+    broadcast as broadcast,
+    primitive as primitive,
+    same as same,
+)
+from denpa.transforms import (
+    grad as grad,
+    hessian as hessian,
+    hvp as hvp,
+    jacobian as jacobian,
+    jvp as jvp,
+    trace as trace,
+    value_and_grad as value_and_grad,
+    vjp as vjp,
+)
+
+if TYPE_CHECKING:
+    from denpa import data as data, nn as nn
+    from denpa.check import CheckReport as CheckReport, check as check, check_primitive as check_primitive
+    from denpa.numeric import numerical_gradient as numerical_gradient
+    from denpa.train.model_file import load_model as load_model
 
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """The parts that not every program needs are loaded when they are first asked for."""
+    if name in ("check", "check_primitive", "CheckReport"):
+        import denpa.check
+
+        found = getattr(denpa.check, name)
+    elif name == "numerical_gradient":
+        from denpa.numeric import numerical_gradient as found
+    elif name in ("nn", "data"):
+        found = _part(name)
+    elif name == "load_model":
+        from denpa.train.model_file import load_model as found
+    else:
+        raise AttributeError(f"module 'denpa' has no attribute {name!r}")
+    globals()[name] = found
+    return found
+
+
+def _part(name: str) -> Any:
+    if name == "nn":
+        import denpa.nn as part
+    else:
+        import denpa.data as part
+    return part

@@ -71,6 +71,8 @@ def _explain(error: BaseException) -> int:
     code = EXIT_TRAINING
     if isinstance(error, click.exceptions.Exit):
         code = error.exit_code
+    elif isinstance(error, SystemExit):  # click's own way out when the reader of our output has gone
+        code = error.code if isinstance(error.code, int) else EXIT_TRAINING
     elif isinstance(error, click.ClickException):
         error.show()
         code = error.exit_code

@@ -59,8 +59,7 @@ def shown(quiet: bool = False) -> Iterator[Callable[[Progress], None]]:
 
 @contextmanager
 def _live() -> Iterator[Callable[[Progress], None]]:
-    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
+    from rich.progress import BarColumn, Progress as Bar, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("epoch {task.fields[epoch]}"), BarColumn(24), TextColumn("{task.fields[figures]}"))
     with Bar(*columns, TimeRemainingColumn(compact=True), refresh_per_second=8) as bar:

@@ -135,6 +135,7 @@ def _result(trained: Trained) -> None:
     e = trained.evaluation
     if e is None:
         raise UsageError("the run has no evaluation", where=str(trained.run.path))
+    report = write_report(trained)  # before anything is printed: a reader that goes away must not cost it
     name = {"test": "test", "valid": "validation", "train": "training"}[trained.evaluated_on]
     for key, value in e.values.items():
         text = percent(value) if key == "accuracy" else number(value)
@@ -145,7 +146,7 @@ def _result(trained: Trained) -> None:
         click.echo(f"{name} {key.replace('_', ' ')}: {text}{beside}")
     click.echo(f"{e.rows:,} {name} rows; trained for {duration(trained.run.info['seconds'])}")
     click.echo(f"run:    {trained.run.path}")
-    click.echo(f"report: {write_report(trained)}")
+    click.echo(f"report: {report}")
 
 
 def write_report(trained: Trained) -> Path:
