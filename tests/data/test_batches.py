@@ -6,8 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from denpa.data import PURPOSES, batch_count, batches, order, split, stream
 from denpa.errors import DataError, UsageError

@@ -8,8 +8,7 @@ from typing import Any
 import hypothesis.extra.numpy as hnp
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from tests.data.formats import peak_memory, refused
 
 from denpa.data import Dataset, InputEncoding, TargetEncoding, encoding

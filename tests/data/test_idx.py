@@ -7,12 +7,10 @@ from pathlib import Path
 import hypothesis.extra.numpy as hnp
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from tests.data.formats import IDX_CODES, gz, idx, mnist, refused, write
 
-from denpa.data import idx as reader
-from denpa.data import read
+from denpa.data import idx as reader, read
 from denpa.data.files import opened
 
 IMAGES = np.arange(6 * 4 * 3, dtype=np.uint8).reshape(6, 4, 3)

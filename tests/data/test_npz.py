@@ -10,8 +10,7 @@ from pathlib import Path
 import hypothesis.extra.numpy as hnp
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from tests.data.formats import archive, npy, npz, refused, write
 
 from denpa.data import read

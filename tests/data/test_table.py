@@ -7,10 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from tests.data.formats import gz, refused, write
-from tests.data.formats import table as csv_table
+from hypothesis import given, strategies as st
+from tests.data.formats import gz, refused, table as csv_table, write
 
 from denpa.data import csvtext, read, table
 from denpa.data.cells import fault, numbers

@@ -7,8 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from denpa.data.dataset import Dataset, Inputs
-from denpa.data.digits import NAME as DIGITS
-from denpa.data.digits import read_digits
+from denpa.data.digits import NAME as DIGITS, read_digits
 from denpa.data.encoding import InputEncoding, TargetEncoding
 from denpa.data.files import DataFile, listed, opened
 from denpa.data.idx import is_idx, not_idx
