@@ -9,7 +9,8 @@ def line(x):
     return 3 * x + 2
 
 
-forward_difference = (line(3 + 1e-7) - line(3)) / 1e-7
+moved = 3 + 0.0000001
+forward_difference = (line(moved) - line(3)) / (moved - 3)
 print(f"slope of 3x + 2 by a forward difference: {forward_difference}  (exactly 3)")
 
 f = lambda x: np.tanh(x) * np.exp(x)

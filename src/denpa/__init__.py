@@ -171,19 +171,13 @@ def __getattr__(name: str) -> Any:
         found = getattr(denpa.check, name)
     elif name == "numerical_gradient":
         from denpa.numeric import numerical_gradient as found
-    elif name in ("nn", "data"):
-        found = _part(name)
+    elif name == "nn":
+        import denpa.nn as found
+    elif name == "data":
+        import denpa.data as found
     elif name == "load_model":
         from denpa.train.model_file import load_model as found
     else:
         raise AttributeError(f"module 'denpa' has no attribute {name!r}")
     globals()[name] = found
     return found
-
-
-def _part(name: str) -> Any:
-    if name == "nn":
-        import denpa.nn as part
-    else:
-        import denpa.data as part
-    return part
