@@ -60,6 +60,7 @@ class Finding:
     factor: float | None = None
     blurred: int = 0
     kinks: tuple[Kink, ...] = ()
+    raised: bool = False  # the rule could not be run at all, and neither can a backward pass
 
 
 def random_like(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
@@ -112,7 +113,11 @@ class Case:
             return np.asarray(self.op.evaluate(np, *moved, **self.params))
 
         if not self.op.analytic or self.kinked or self.eps > 1e-12:
-            slope = line_slope(phi, eps=self.eps, levels=levels, one_sided=True)
+            try:
+                slope = line_slope(phi, eps=self.eps, levels=levels, one_sided=True)
+            except ValueError:  # an evaluation that refuses a point outside its domain: no derivative from such steps
+                none = np.full(self.out.shape, np.nan)
+                return Slope(none, none + np.inf, none, none, np.zeros(self.out.shape, bool), 2 * levels)
             if not self.op.analytic or self.eps > 1e-12:
                 return slope
             return _refined(slope, complex_slope(phi, eps=self.eps))
@@ -269,7 +274,8 @@ def judge(
     except GradientError:
         raise  # no rule at all, or a black box without a backward: it says so itself
     except Exception as error:  # whatever else a user's rule raises is the finding
-        return [Finding(op.name, None, 1, Verdict.WRONG, f"its rule raises {type(error).__name__}: {error}")]
+        text = f"its rule raises {type(error).__name__}: {error}"
+        return [Finding(op.name, None, 1, Verdict.WRONG, text, raised=True)]
     rtol = tolerance(case.dtype, 1)
     findings = [
         _first_order(case, u, i, parts[i], rtol=rtol)
