@@ -32,6 +32,7 @@ from denpa.formatting import number
 BARS = "▁▂▃▄▅▆▇█"
 ROWS = 30  # of a folded table; the whole of it belongs on a page
 CELL = 40  # columns of one cell
+_POINTS = T(en="(points: {0})", ja="（{0}点）")
 _OUTSIDE = T(en="outside this range: {0}", ja="この範囲の外：{0}")
 _MORE = T(en="{0} of {1} rows shown", ja="全{1}行のうち{0}行を表示")
 
@@ -100,7 +101,8 @@ def _table(table: Table, language: Language) -> Iterator[str]:
 
 def spark(values: tuple[float, ...], size: int = 40, log: bool = False) -> str:
     """A line as block characters: one for each of `size` stretches (its last value), `×` for NaN, `!` for the rest."""
-    chosen = [float(part[-1]) for part in np.array_split(np.asarray(values, np.float64), min(size, len(values)))]
+    parts = np.array_split(np.asarray(values, np.float64), max(min(size, len(values)), 1))
+    chosen = [float(part[-1]) for part in parts if len(part)]
     usable = [v for v in chosen if math.isfinite(v) and (v > 0 or not log)]
     low, high = (min(usable), max(usable)) if usable else (0.0, 0.0)
     position = math.log10 if log else float
@@ -135,7 +137,8 @@ def _chart(chart: Chart, language: Language) -> Iterator[str]:
             if len(chart.column_names) <= 20:
                 yield from _table(Table(heads + chart.column_names, tuple((n, *c) for n, c in rows)), language)
         case Scatter():
-            yield f"{_words(chart.y_label, language)} / {_words(chart.x_label, language)}: {len(chart.x)}"
+            points = _words(_POINTS, language).format(number(len(chart.x)))
+            yield f"{_words(chart.y_label, language)} / {_words(chart.x_label, language)} {points}"
         case Histogram():
             counts, edges, outside = intervals(np.asarray(chart.values, np.float64), min(chart.bins, 16))
             for count, low, high in zip(counts, edges[:-1], edges[1:], strict=True):

@@ -124,9 +124,9 @@ class Document:
 
 
 def walk(part: Any) -> Iterator[Any]:
-    """`part` and everything inside it (blocks, cells, texts, charts), in reading order."""
+    """`part` and everything inside it (blocks, cells, texts, charts), in reading order.  A `T` is not taken apart."""
     yield part
-    if is_dataclass(part):
+    if is_dataclass(part) and not isinstance(part, T):
         for field in fields(part):
             yield from walk(getattr(part, field.name))
     elif isinstance(part, tuple):
