@@ -1,4 +1,4 @@
-"""Computes the coefficients of denpa.ops.special with mpmath; test_special.py compares them with those in the source."""
+"""Computes the coefficients of denpa.ops.special with mpmath; test_special.py compares them with the source."""
 
 from __future__ import annotations
 
