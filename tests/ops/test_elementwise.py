@@ -15,7 +15,7 @@ import denpa as dp
 from denpa import ops
 from denpa.errors import DTypeError, ShapeError
 
-# -- arithmetic ------------------------------------------------------------------------------------------------------
+# -- arithmetic
 OPERATORS = [ops.add, ops.subtract, ops.multiply, ops.divide, ops.maximum, ops.minimum]
 NUMPY = [np.add, np.subtract, np.multiply, np.divide, np.maximum, np.minimum]
 
@@ -63,7 +63,7 @@ def test_shapes_that_do_not_broadcast_name_both() -> None:
         dp.tensor(np.ones(2)) * dp.tensor(np.ones(3))
 
 
-# -- powers ----------------------------------------------------------------------------------------------------------
+# -- powers
 def test_power_at_the_awkward_points() -> None:
     x = np.array([0.0, 0.0, 0.0, -2.0, -2.0, 3.0])
     y = np.array([0.0, 2.0, 1.0, 3.0, 2.0, 0.0])
@@ -95,7 +95,7 @@ def test_higher_derivatives_of_powers_at_zero() -> None:
     assert dp.grad(dp.grad(lambda x: x**2))(0.0) == 2.0
 
 
-# -- values beyond the ordinary ----------------------------------------------------------------------------------------
+# -- values beyond the ordinary
 EXTREMES = np.array([-np.inf, -1e4, -1e3, -1e-310, -0.0, 0.0, 1e-310, 1e3, 1e4, np.inf, np.nan])
 
 

@@ -241,7 +241,7 @@ _PADS = with_params(((3,), {"pad_width": ((1, 2),)}), ((2, 3), {"pad_width": ((0
 @primitive(name="pad", shape=_padded, latex="{0}", label="pad", samples=_PADS, analytic=True)
 def pad_constant(xp: Any, x: Array, *, pad_width: Widths, value: float = 0.0) -> Array:
     """x with `before` and `after` elements of one value put around it on each axis."""
-    return xp.pad(x, pad_width, mode="constant", constant_values=value)
+    return xp.pad(x, pad_width, mode="constant", constant_values=value) if pad_width else x
 
 
 @pad_constant.vjp
