@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from denpa.errors import UsageError
-from denpa.nn import init, optim, schedules
+from denpa.nn import ACTIVATIONS, init, optim, schedules
 from denpa.nn.choices import choose, number, whole
 from denpa.train import toml
 
@@ -57,6 +57,7 @@ class Config:
         object.__setattr__(self, "hidden", tuple(whole("hidden", n, 1, 1 << 24) for n in self.hidden))
         choose("engine", self.engine, dict.fromkeys(ENGINES))
         choose("dtype", self.dtype, dict.fromkeys(DTYPES))
+        choose("activation", self.activation, ACTIVATIONS)
         number("dropout", self.dropout, 0, 1, open_high=True)
         number("clip", self.clip, 0)
         number("valid", self.valid, 0, 1, open_high=True)

@@ -41,7 +41,7 @@ class Predictor:
 
     def outputs(self, rows: Any) -> Array:
         """The network's outputs, (n, n_out): one probability a class, or standardised numbers."""
-        return self._forward(self._encode(rows), None).outputs
+        return self.predict_with_outputs(rows)[1]
 
     def predict(self, rows: Any) -> Array:
         """(n,) class names, or numbers in the target's unit, (n,) or (n, k).
@@ -49,8 +49,13 @@ class Predictor:
         rows: an array (n, features) or (n, *image shape) before scaling, `data.Inputs`, or the path of a file.
         DataError when the rows do not have the features of the training data.
         """
+        return self.predict_with_outputs(rows)[0]
+
+    def predict_with_outputs(self, rows: Any) -> tuple[Array, Array]:
+        """Both `predict(rows)` and `outputs(rows)` of one pass over the rows."""
         result = self._forward(self._encode(rows), None)
-        return self.targets.decode(result.predicted if self.targets.kind == "classes" else result.outputs)
+        decoded = self.targets.decode(result.predicted if self.targets.kind == "classes" else result.outputs)
+        return decoded, result.outputs
 
     def evaluate(self, data: Dataset | str | Path) -> Evaluation:
         """The figures on a dataset whose classes are this model's, or on the file or folder at a path."""

@@ -10,6 +10,7 @@ import numpy as np
 from denpa.arrays import Array
 from denpa.data import Dataset, InputEncoding, TargetEncoding, split
 from denpa.data.batches import Rows
+from denpa.data.dataset import check_finite
 from denpa.errors import DataError, UsageError
 from denpa.nn import Network
 from denpa.train.config import Config
@@ -57,7 +58,10 @@ def division(config: Config, data: Dataset) -> tuple[Rows, Rows, Rows]:
 
 
 def encodings(config: Config, data: Dataset) -> tuple[InputEncoding, TargetEncoding, tuple[Rows, Rows, Rows]]:
-    """Fitted on the training rows alone.  DataError when these have a single class left."""
+    """Fitted on the training rows alone.  DataError when these have a single class left, and for NaN and infinity."""
+    for values, what in ((data.inputs, "inputs"), (data.targets, "targets")):  # readers refuse them; arrays come as is
+        if values.dtype.kind == "f":
+            check_finite(values, data.source, what)
     rows = division(config, data)
     train = rows[0]
     if data.classes is not None and len(np.unique(data.targets[train])) < 2:

@@ -26,6 +26,7 @@ from typing import Any
 from denpa import durable, tensorfile
 from denpa.errors import DataError, ModelFileError, UsageError
 from denpa.train import history
+from denpa.train.checkpoint import FOLDER
 from denpa.train.config import Config
 
 FORMAT = 1
@@ -111,8 +112,8 @@ def now() -> str:
 
 
 def check_empty(path: Path) -> None:
-    """UsageError when there is something at the place of a new run folder."""
-    if path.exists() and (not path.is_dir() or any(p.name != LOCK for p in path.iterdir())):
+    """UsageError when there is something at the place of a new run folder, other than a beginning that was killed."""
+    if path.exists() and not (path.is_dir() and _unused(path)):
         is_run = (path / INFO).is_file()
         raise UsageError(
             "the run folder is not empty",
@@ -122,10 +123,20 @@ def check_empty(path: Path) -> None:
         )
 
 
+def _unused(path: Path) -> bool:
+    """Empty, or with our lock and nothing beyond what `create` makes before run.json."""
+    names = {p.name for p in path.iterdir()} - {p.name for p in durable.leftovers(path)}
+    if not names:
+        return True
+    checkpoints = path / FOLDER
+    return LOCK in names <= {LOCK, CONFIG, FOLDER} and not (checkpoints.exists() and any(checkpoints.iterdir()))
+
+
 def create(path: Path, config: Config, **facts: Any) -> Run:
     """Write the settings into a run folder that this process holds.  UsageError when something is there already."""
     check_empty(path)
-    durable.make_folder(path / "checkpoints", what="the run folder")
+    durable.remove(durable.leftovers(path), what="an unfinished file")
+    durable.make_folder(path / FOLDER, what="the run folder")
     durable.write(path / CONFIG, config.to_toml().encode(), what="the run's settings")
     info = {"format": FORMAT, "id": path.name, "status": "running", "created": now(), **facts}
     _write_info(path, info)
