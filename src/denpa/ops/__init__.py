@@ -2,113 +2,127 @@
 
 from __future__ import annotations
 
-from denpa.ops.activations import elu as elu
-from denpa.ops.activations import gelu as gelu
-from denpa.ops.activations import leaky_relu as leaky_relu
-from denpa.ops.activations import relu as relu
-from denpa.ops.activations import sigmoid as sigmoid
-from denpa.ops.activations import softplus as softplus
-from denpa.ops.activations import tanh as tanh
+from denpa.ops.activations import (
+    elu as elu,
+    gelu as gelu,
+    leaky_relu as leaky_relu,
+    relu as relu,
+    sigmoid as sigmoid,
+    softplus as softplus,
+    tanh as tanh,
+)
 from denpa.ops.array_api import array_namespace as array_namespace
-from denpa.ops.comparing import argmax as argmax
-from denpa.ops.comparing import argmin as argmin
-from denpa.ops.comparing import equal as equal
-from denpa.ops.comparing import greater as greater
-from denpa.ops.comparing import greater_equal as greater_equal
-from denpa.ops.comparing import isfinite as isfinite
-from denpa.ops.comparing import isinf as isinf
-from denpa.ops.comparing import isnan as isnan
-from denpa.ops.comparing import less as less
-from denpa.ops.comparing import less_equal as less_equal
-from denpa.ops.comparing import logical_and as logical_and
-from denpa.ops.comparing import logical_not as logical_not
-from denpa.ops.comparing import logical_or as logical_or
-from denpa.ops.comparing import not_equal as not_equal
+from denpa.ops.comparing import (
+    argmax as argmax,
+    argmin as argmin,
+    equal as equal,
+    greater as greater,
+    greater_equal as greater_equal,
+    isfinite as isfinite,
+    isinf as isinf,
+    isnan as isnan,
+    less as less,
+    less_equal as less_equal,
+    logical_and as logical_and,
+    logical_not as logical_not,
+    logical_or as logical_or,
+    not_equal as not_equal,
+)
 from denpa.ops.contraction import einsum as einsum
-from denpa.ops.elementwise import abs as abs
-from denpa.ops.elementwise import add as add
-from denpa.ops.elementwise import arctan as arctan
-from denpa.ops.elementwise import cos as cos
-from denpa.ops.elementwise import cosh as cosh
-from denpa.ops.elementwise import divide as divide
-from denpa.ops.elementwise import exp as exp
-from denpa.ops.elementwise import expm1 as expm1
-from denpa.ops.elementwise import log as log
-from denpa.ops.elementwise import log1p as log1p
-from denpa.ops.elementwise import multiply as multiply
-from denpa.ops.elementwise import negative as negative
-from denpa.ops.elementwise import power as power
-from denpa.ops.elementwise import sign as sign
-from denpa.ops.elementwise import sin as sin
-from denpa.ops.elementwise import sinh as sinh
-from denpa.ops.elementwise import sqrt as sqrt
-from denpa.ops.elementwise import square as square
-from denpa.ops.elementwise import subtract as subtract
-from denpa.ops.elementwise import tan as tan
-from denpa.ops.indexing import getitem as getitem
-from denpa.ops.indexing import scatter_add as scatter_add
-from denpa.ops.indexing import take as take
-from denpa.ops.linear import diagonal as diagonal
-from denpa.ops.linear import dot as dot
-from denpa.ops.linear import inner as inner
-from denpa.ops.linear import matmul as matmul
-from denpa.ops.linear import outer as outer
-from denpa.ops.linear import tensordot as tensordot
-from denpa.ops.linear import trace as trace
-from denpa.ops.linear import vecdot as vecdot
-from denpa.ops.linear import vector_norm as vector_norm
-from denpa.ops.losses import absolute_error as absolute_error
-from denpa.ops.losses import huber as huber
-from denpa.ops.losses import log_softmax as log_softmax
-from denpa.ops.losses import one_hot as one_hot
-from denpa.ops.losses import sigmoid_cross_entropy as sigmoid_cross_entropy
-from denpa.ops.losses import softmax as softmax
-from denpa.ops.losses import softmax_cross_entropy as softmax_cross_entropy
-from denpa.ops.losses import squared_error as squared_error
-from denpa.ops.numpy_api import numpy_function as numpy_function
-from denpa.ops.numpy_api import numpy_ufunc as numpy_ufunc
-from denpa.ops.rearranging import broadcast_arrays as broadcast_arrays
-from denpa.ops.rearranging import diff as diff
-from denpa.ops.rearranging import moveaxis as moveaxis
-from denpa.ops.rearranging import repeat as repeat
-from denpa.ops.rearranging import split as split
-from denpa.ops.rearranging import swapaxes as swapaxes
-from denpa.ops.rearranging import take_along_axis as take_along_axis
-from denpa.ops.rearranging import tile as tile
-from denpa.ops.rearranging import tril as tril
-from denpa.ops.rearranging import triu as triu
-from denpa.ops.rearranging import unstack as unstack
-from denpa.ops.reducing import all as all
-from denpa.ops.reducing import any as any
-from denpa.ops.reducing import cumulative_sum as cumulative_sum
-from denpa.ops.reducing import logsumexp as logsumexp
-from denpa.ops.reducing import max as max
-from denpa.ops.reducing import mean as mean
-from denpa.ops.reducing import min as min
-from denpa.ops.reducing import prod as prod
-from denpa.ops.reducing import std as std
-from denpa.ops.reducing import sum as sum
-from denpa.ops.reducing import var as var
-from denpa.ops.selecting import clip as clip
-from denpa.ops.selecting import identity as identity
-from denpa.ops.selecting import maximum as maximum
-from denpa.ops.selecting import minimum as minimum
-from denpa.ops.selecting import ones_like as ones_like
-from denpa.ops.selecting import stop_gradient as stop_gradient
-from denpa.ops.selecting import where as where
-from denpa.ops.selecting import zeros_like as zeros_like
-from denpa.ops.shaping import astype as astype
-from denpa.ops.shaping import broadcast_to as broadcast_to
-from denpa.ops.shaping import concat as concat
-from denpa.ops.shaping import expand_dims as expand_dims
-from denpa.ops.shaping import flip as flip
-from denpa.ops.shaping import matrix_transpose as matrix_transpose
-from denpa.ops.shaping import pad as pad
-from denpa.ops.shaping import permute_dims as permute_dims
-from denpa.ops.shaping import reshape as reshape
-from denpa.ops.shaping import roll as roll
-from denpa.ops.shaping import squeeze as squeeze
-from denpa.ops.shaping import stack as stack
-from denpa.ops.shaping import sum_to as sum_to
-from denpa.ops.special import erf as erf
-from denpa.ops.special import erfc as erfc
+from denpa.ops.elementwise import (
+    abs as abs,
+    add as add,
+    arctan as arctan,
+    cos as cos,
+    cosh as cosh,
+    divide as divide,
+    exp as exp,
+    expm1 as expm1,
+    log as log,
+    log1p as log1p,
+    multiply as multiply,
+    negative as negative,
+    power as power,
+    sign as sign,
+    sin as sin,
+    sinh as sinh,
+    sqrt as sqrt,
+    square as square,
+    subtract as subtract,
+    tan as tan,
+)
+from denpa.ops.indexing import getitem as getitem, scatter_add as scatter_add, take as take
+from denpa.ops.linear import (
+    diagonal as diagonal,
+    dot as dot,
+    inner as inner,
+    matmul as matmul,
+    outer as outer,
+    tensordot as tensordot,
+    trace as trace,
+    vecdot as vecdot,
+    vector_norm as vector_norm,
+)
+from denpa.ops.losses import (
+    absolute_error as absolute_error,
+    huber as huber,
+    log_softmax as log_softmax,
+    one_hot as one_hot,
+    sigmoid_cross_entropy as sigmoid_cross_entropy,
+    softmax as softmax,
+    softmax_cross_entropy as softmax_cross_entropy,
+    squared_error as squared_error,
+)
+from denpa.ops.numpy_api import numpy_function as numpy_function, numpy_ufunc as numpy_ufunc
+from denpa.ops.rearranging import (
+    broadcast_arrays as broadcast_arrays,
+    diff as diff,
+    moveaxis as moveaxis,
+    repeat as repeat,
+    split as split,
+    swapaxes as swapaxes,
+    take_along_axis as take_along_axis,
+    tile as tile,
+    tril as tril,
+    triu as triu,
+    unstack as unstack,
+)
+from denpa.ops.reducing import (
+    all as all,
+    any as any,
+    cumulative_sum as cumulative_sum,
+    logsumexp as logsumexp,
+    max as max,
+    mean as mean,
+    min as min,
+    prod as prod,
+    std as std,
+    sum as sum,
+    var as var,
+)
+from denpa.ops.selecting import (
+    clip as clip,
+    identity as identity,
+    maximum as maximum,
+    minimum as minimum,
+    ones_like as ones_like,
+    stop_gradient as stop_gradient,
+    where as where,
+    zeros_like as zeros_like,
+)
+from denpa.ops.shaping import (
+    astype as astype,
+    broadcast_to as broadcast_to,
+    concat as concat,
+    expand_dims as expand_dims,
+    flip as flip,
+    matrix_transpose as matrix_transpose,
+    pad as pad,
+    permute_dims as permute_dims,
+    reshape as reshape,
+    roll as roll,
+    squeeze as squeeze,
+    stack as stack,
+    sum_to as sum_to,
+)
+from denpa.ops.special import erf as erf, erfc as erfc

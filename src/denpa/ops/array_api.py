@@ -18,8 +18,7 @@ from denpa.errors import UsageError, user_line
 from denpa.graph import FUNCTIONS, Tensor, constant
 from denpa.ops import linear
 from denpa.ops.reducing import cumulative_sum as _cumulative_sum
-from denpa.ops.shaping import astype as _astype
-from denpa.ops.shaping import matrix_transpose, stack
+from denpa.ops.shaping import astype as _astype, matrix_transpose, stack
 
 VERSIONS = ("2021.12", "2022.12", "2023.12", "2024.12")
 

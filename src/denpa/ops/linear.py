@@ -12,8 +12,7 @@ from denpa.arrays import Array, Shape
 from denpa.errors import ShapeError, UsageError, user_line
 from denpa.ops.contraction import LETTERS, contract, diagonal_of, with_shape
 from denpa.ops.elementwise import multiply
-from denpa.ops.reducing import Axis, _beside, _reduced
-from denpa.ops.reducing import sum as sum_
+from denpa.ops.reducing import Axis, _beside, _reduced, sum as sum_
 from denpa.ops.samples import Args, uniform
 from denpa.ops.selecting import where
 from denpa.ops.shaping import expand_dims, matrix_transpose, permute_dims, reshape, squeeze

@@ -16,8 +16,7 @@ import numpy as np
 from denpa.arrays import Array, Shape, like
 from denpa.errors import DTypeError, ShapeError, UsageError, user_line
 from denpa.ops.activations import sigmoid
-from denpa.ops.elementwise import abs as abs_
-from denpa.ops.elementwise import divide, exp, multiply, negative, square, subtract
+from denpa.ops.elementwise import abs as abs_, divide, exp, multiply, negative, square, subtract
 from denpa.ops.reducing import sum as sum_
 from denpa.ops.samples import Args, uniform, with_params
 from denpa.ops.selecting import clip
@@ -177,7 +176,7 @@ def _softmax_cross_entropy(xp: Any, logits: Array, targets: Array, *, reduction:
     targets = _floats(targets, logits)
     log_p = z - log_sum[..., None]
     # 0 · log 0 is 0: a class excluded by a logit of -inf costs nothing when its target is 0.
-    terms = xp.where((targets == 0) & (log_p.real == -np.inf), 0, targets * log_p)
+    terms = targets * xp.where((targets == 0) & (log_p.real == -np.inf), 0, log_p)
     return _reduce(xp, -xp.sum(terms, axis=-1), reduction, "softmax_cross_entropy")
 
 
@@ -275,7 +274,7 @@ def sigmoid_cross_entropy(xp: Any, logits: Array, targets: Array, *, reduction: 
     # nothing large cancels, and 0 · ∞ is 0 as the limit says.
     positive = x.real > 0
     size, c = xp.where(positive, x, -x), xp.where(positive, 1 - t, t)
-    losses = xp.where((c == 0) & (size.real == np.inf), 0, size * c) + xp.log1p(xp.exp(-size))
+    losses = c * xp.where((c == 0) & (size.real == np.inf), 0, size) + xp.log1p(xp.exp(-size))
     if losses.ndim > 1:
         losses = xp.sum(losses, axis=tuple(range(1, losses.ndim)))
     return _reduce(xp, losses, reduction, "sigmoid_cross_entropy")

@@ -12,11 +12,9 @@ import numpy as np
 
 from denpa.errors import UsageError, user_line
 from denpa.graph import Tensor
-from denpa.ops import comparing, indexing, linear, reducing, selecting, shaping
-from denpa.ops import rearranging as move
+from denpa.ops import comparing, indexing, linear, rearranging as move, reducing, selecting, shaping
 from denpa.ops.contraction import einsum
-from denpa.ops.elementwise import abs as abs_
-from denpa.ops.elementwise import multiply, subtract
+from denpa.ops.elementwise import abs as abs_, multiply, subtract
 
 HANDLERS: dict[Callable[..., Any], Callable[..., Any]] = {}
 
