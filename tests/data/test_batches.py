@@ -119,9 +119,9 @@ def test_streams_have_distinct_keys() -> None:
 
 
 def test_a_stream_is_made_of_its_key_alone() -> None:
-    used = stream(3, "init", 0)
+    used = stream(3, "sample", 0)
     used.normal(size=1000)
-    assert stream(3, "init", 0).normal() == stream(3, "init", np.int64(0)).normal()
+    assert stream(3, "sample", 0).normal() == stream(3, "sample", np.int64(0)).normal()
 
 
 def test_streams_are_the_same_in_every_version() -> None:
@@ -134,9 +134,9 @@ def test_streams_are_the_same_in_every_version() -> None:
 @pytest.mark.parametrize("wrong", [-1, 2**64, 1.0, "0", None, True])
 def test_a_seed_out_of_range(wrong: object) -> None:
     with pytest.raises(UsageError, match="seed of a random stream"):
-        stream(wrong, "init")  # type: ignore[arg-type]
+        stream(wrong, "sample")  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="counter of a random stream"):
-        stream(0, "init", wrong)  # type: ignore[arg-type]
+        stream(0, "sample", wrong)  # type: ignore[arg-type]
 
 
 def test_an_unknown_purpose() -> None:

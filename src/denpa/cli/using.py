@@ -52,7 +52,7 @@ def _predictions(model: Any, file: str, proba: bool) -> tuple[list[str], list[li
         width = 1 if values.ndim == 1 else values.shape[1]
         names = [target] if width == 1 else [f"{target}_{i + 1}" for i in range(width)]
         return names, [[repr(float(v)) for v in row] for row in values.reshape(len(values), width)]
-    predicted, outputs = model.predict_both(file)
+    predicted, outputs = model.predict_with_outputs(file)
     names = [target, *(f"p({c})" for c in model.targets.classes)] if proba else [target]
     rows = [
         [str(c), *(f"{p:.6g}" for p in ps)] if proba else [str(c)] for c, ps in zip(predicted, outputs, strict=True)

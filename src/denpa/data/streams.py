@@ -15,13 +15,10 @@ from denpa.errors import UsageError
 
 # What the numbers are drawn for.  A number, once given, is never changed or reused: it would change every old run.
 PURPOSES = {
-    "init": 1,  # initial parameters; counter: the layer
     "split": 2,  # which rows are validation rows
     "order": 3,  # the order of rows in an epoch; counter: the epoch
-    "dropout": 4,  # counters: the step, the layer
     "check": 5,  # directions and cotangents of a gradient check
     "sample": 6,  # rows drawn for a report
-    "search": 7,  # hyper-parameter trials; counter: the trial
 }
 
 _WORD = 1 << 32
