@@ -117,17 +117,16 @@ def draw(chart: HeatMap, *, language: Language | None = None, name: str = "") ->
     row_width = max((width(_short(words), FONT) for words in chart.row_names), default=0.0)
     column_width = max((width(_short(words), FONT) for words in chart.column_names), default=0.0)
     slanted = column_width > cell - 4
-    left = 12 + row_width + 12
+    left = 24 + max(row_width, width(chart.row_label, FONT))
     top = 30 + (column_width * 0.87 if slanted else 12)
     above_names = column_width * 0.87 + 14 if slanted else 24
     whole = rows <= WRITTEN and columns <= WRITTEN
     parts = [
-        label(chart.row_label, 4, top - 6, language=language, class_="title") if not slanted else
-        label(chart.row_label, 4, top + rows * cell + 20, language=language, class_="title"),
+        label(chart.row_label, 4, top - 6, language=language, class_="title"),
         label(chart.column_label, left, top - above_names, language=language, class_="title"),
         *(_written if whole else _image)(counts, left, top, cell),
         *_marks(counts, left, top, cell, language),
         *_names(chart, left, top, cell, slanted=slanted, language=language),
         *_key(min(left + columns * cell + 70, WIDTH - 110), top + 8, language),
-    ]  # fmt: skip
+    ]
     return canvas(top + max(rows * cell, 110) + 30, parts, language=language, name=name)

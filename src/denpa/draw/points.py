@@ -88,7 +88,7 @@ def _outside_note(values: Array, count: int) -> T:
     finite = values[np.isfinite(values)]
     least, most = number(float(finite.min())), number(float(finite.max()))
     return T(
-        en=f"{number(count)} values lie outside the axis; all values: {least} to {most}.",
+        en=f"Values outside the axis: {number(count)}. All values: {least} to {most}.",
         ja=f"{number(count)}個の値は軸の範囲外にある。全体の範囲は {least} から {most}。",
     )
 

@@ -77,7 +77,7 @@ class GradientCheck:
     """The check of the trained network's gradients on a few rows of data, in float64."""
 
     rows: tuple[CheckRow, ...]
-    tolerance: float  # the largest relative difference that counts as agreement
+    tolerance: float  # agreement: |analytic − numeric| ≤ tolerance × size + the error of the numerical value
     samples: int  # rows of data the loss was taken over
     method: Words = ""  # "central difference, step 6e-6"
 

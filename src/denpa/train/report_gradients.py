@@ -54,10 +54,12 @@ def _method(check: GradientCheck) -> Text:
     en, ja = in_language(check.method, "en"), in_language(check.method, "ja")
     return Text(
         T(
-            en=f"Loss taken over {number(check.samples)} rows in float64; agreement means a relative difference of at "
-            f"most {number(check.tolerance)}." + (f" Method: {en}." if en else ""),
+            en=f"Loss taken over {number(check.samples)} rows in float64. Two values agree when they differ by no more "
+            f"than {number(check.tolerance)} of their size plus the error of the numerical value."
+            + (f" Method: {en}." if en else ""),
             ja=f"損失は{number(check.samples)}行について float64 で計算した。"
-            f"相対差が {number(check.tolerance)} 以下なら一致とみなす。" + (f"方法：{ja}。" if ja else ""),
+            f"差が値の大きさの {number(check.tolerance)} 倍に数値微分の誤差を加えた範囲なら一致とみなす。"
+            + (f"方法：{ja}。" if ja else ""),
         ),
         "note",
     )
@@ -87,5 +89,7 @@ def gradient_check(record: RunRecord) -> Section:
         latex=r"\frac{\partial L}{\partial \theta} \approx \frac{L(\theta + h) - L(\theta - h)}{2h}",
         plain="∂L/∂θ ≈ (L(θ + h) − L(θ − h)) / 2h",
     )
-    table = Table(headings, tuple(map(_row, check.rows)), folded=len(check.rows) > 24, caption=TITLE)
+    table = Table(
+        headings, tuple(map(_row, check.rows)), T(en="Checked gradients", ja="確認した勾配"), len(check.rows) > 40
+    )
     return Section(TITLE, (Text(why), formula, _verdict(check), table, _method(check)), "check")

@@ -23,7 +23,7 @@ METRICS = {
     "mean_squared_error": T(en="mean squared error", ja="平均二乗誤差"),
     "root_mean_squared_error": T(en="root mean squared error", ja="二乗平均平方根誤差"),
     "mean_absolute_error": T(en="mean absolute error", ja="平均絶対誤差"),
-    "r2": T(en="coefficient of determination R²", ja="決定係数 R²"),
+    "r2": T(en="R²", ja="決定係数 R²"),
 }
 SHARES = frozenset({"accuracy", "balanced_accuracy"})
 VERDICTS = {
