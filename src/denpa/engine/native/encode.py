@@ -1,0 +1,153 @@
+"""Tasks → instructions: which kernel, and the numbers it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from denpa.engine.native.blas import gemm_address
+from denpa.engine.native.build import Kernel
+from denpa.engine.native.generate import Generator, address
+from denpa.engine.values import Task, View, full
+
+LOOPS = 64 * 16 * 16  # multiply-adds below which plain loops beat BLAS
+THIN = 1 << 18  # the same for products with a vector: there BLAS has nothing to reuse
+
+
+@dataclass
+class Encoder:
+    """The constants that instructions refer to by number, and the functions that are called back."""
+
+    constants: list[float] = field(default_factory=list)
+    calls: list[Task] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def constant(self, value: float) -> int:
+        if value not in self.constants:
+            self.constants.append(value)
+        return self.constants.index(value)
+
+    def encode(self, task: Task) -> list[tuple[Kernel, list[int]]]:
+        """The task's instructions: one, or two where a copy goes before it."""
+        return RULES[task.kind](self, task)
+
+
+def at(view: View) -> int:
+    """Where the view starts, in bytes from the arena's start."""
+    return address(view)[0]
+
+
+def _loop(encoder: Encoder, task: Task) -> list[tuple[Kernel, list[int]]]:
+    made = Generator(task)
+    return [(made.kernel, made.numbers)]
+
+
+def _matmul(encoder: Encoder, task: Task) -> list[tuple[Kernel, list[int]]]:
+    a, b, c, base = task.info["a"], task.info["b"], task.writes[0], task.info["base"]
+    before = []
+    if base is not None and at(base) != at(c):
+        before.append((Kernel("copy"), [at(base), at(c), c.size * c.dtype.itemsize]))
+    scalars = [encoder.scalar(task.info[name]) for name in ("alpha", "beta")]  # type: ignore[attr-defined]
+    dtype = c.dtype.name
+    m, k, n = *a.shape, b.shape[1]
+    blas = gemm_address(dtype)
+    work = m * n * k
+    if not blas and work > LOOPS:
+        encoder.notes.append(f"matmul {m}×{k}·{k}×{n}: plain loops, no BLAS with 64-bit integers was found")
+    if not _unit(c, 1):  # cᵀ = bᵀ aᵀ
+        a, b, c = _transposed(b), _transposed(a), _transposed(c)
+    loops = work <= LOOPS or (min(m, n, k) == 1 and work <= THIN) or not blas
+    tail = [*scalars[0], *scalars[1]]
+    if loops:
+        found = _plain(a, b, c, dtype, tail)
+        if found is not None:
+            return [*before, found]
+    return [*before, _blas(blas, a, b, c, dtype, tail)]
+
+
+def _unit(view: View, axis: int) -> bool:
+    return view.strides[axis] == 1 or view.shape[axis] <= 1
+
+
+def _transposed(view: View) -> View:
+    return View(view.value, view.shape[::-1], view.strides[::-1], view.offset)
+
+
+def _plain(a: View, b: View, c: View, dtype: str, tail: list[int]) -> tuple[Kernel, list[int]] | None:
+    if _unit(a, 1) and _unit(b, 0) and (a.shape[1] >= 8 or not _unit(b, 1)):
+        form = "dots"
+    elif _unit(b, 1) and _unit(c, 1):
+        form = "rows"
+    elif _unit(a, 0) and _unit(c, 0):
+        a, b, c, form = _transposed(b), _transposed(a), _transposed(c), "rows"
+    else:
+        return None
+    m, k, n = *a.shape, b.shape[1]
+    return Kernel("product", (dtype, form)), [m, n, k, at(a), at(b), at(c), *a.strides, *b.strides, *c.strides, *tail]
+
+
+def _blas(blas: int, a: View, b: View, c: View, dtype: str, tail: list[int]) -> tuple[Kernel, list[int]]:
+    m, k, n = *a.shape, b.shape[1]
+    (ta, lda), (tb, ldb) = _leading(a), _leading(b)
+    ldc = max(c.strides[0], n, 1)
+    return Kernel("gemm", (dtype,)), [blas, ta, tb, m, n, k, lda, ldb, ldc, at(a), at(b), at(c), *tail]
+
+
+def _leading(view: View) -> tuple[int, int]:
+    """The transposition flag and leading dimension that BLAS reads the view with, rows first."""
+    rows, columns = view.shape
+    if _unit(view, 1) and (view.strides[0] >= columns or rows <= 1):
+        return 111, max(view.strides[0] if rows > 1 else columns, columns, 1)
+    return 112, max(view.strides[1] if columns > 1 else rows, rows, 1)
+
+
+def _scalar(self: Encoder, factor: tuple[float, View | None]) -> tuple[int, int]:
+    number, view = factor
+    return self.constant(number), -1 if view is None else at(view)
+
+
+Encoder.scalar = _scalar  # type: ignore[attr-defined]
+
+
+def _softmax(encoder: Encoder, task: Task) -> list[tuple[Kernel, list[int]]]:
+    x, y = task.reads[0], task.writes[0]
+    k = x.shape[-1]
+    return [(Kernel("softmax", (x.dtype.name,)), [x.size // max(k, 1), k, at(x), at(y), int(task.info["logarithm"])])]
+
+
+def _cross_entropy(encoder: Encoder, task: Task) -> list[tuple[Kernel, list[int]]]:
+    x, t = task.reads[:2]
+    loss, scratch = task.writes
+    k = x.shape[-1]
+    share = at(task.reads[2]) if task.info["gradient"] else -1
+    factor = encoder.constant(task.info["factor"])
+    numbers = [x.size // k, k, at(x), at(t), at(loss), at(scratch), factor, share]
+    return [(Kernel("cross_entropy", (x.dtype.name, t.dtype.name)), numbers)]
+
+
+def _one_hot(encoder: Encoder, task: Task) -> list[tuple[Kernel, list[int]]]:
+    t, y = task.reads[0], task.writes[0]
+    return [(Kernel("one_hot", (t.dtype.name, y.dtype.name)), [t.size, y.shape[-1], at(t), at(y)])]
+
+
+def _argmax(encoder: Encoder, task: Task) -> list[tuple[Kernel, list[int]]]:
+    x, y = task.reads[0], task.writes[0]
+    return [(Kernel("argmax", (x.dtype.name, int(task.info["smallest"]))), [*x.shape, at(x), at(y), *x.strides])]
+
+
+def _call(encoder: Encoder, task: Task) -> list[tuple[Kernel, list[int]]]:
+    encoder.calls.append(task)
+    return [(Kernel("call"), [len(encoder.calls) - 1])]
+
+
+RULES: dict[str, Callable[[Encoder, Task], list[tuple[Kernel, list[int]]]]] = {
+    "loop": _loop,
+    "matmul": _matmul,
+    "softmax": _softmax,
+    "cross_entropy": _cross_entropy,
+    "one_hot": _one_hot,
+    "argmax": _argmax,
+    "call": _call,
+}
+_ = (Any, full)

@@ -1,0 +1,362 @@
+"""The kernels written by hand.  Each is `kernel(arena, code, constants)`: the arena's address, an instruction's numbers.
+
+`FACTORIES` makes them by name for given dtypes.  Offsets are bytes from the arena's start, strides are elements, unless
+said otherwise.  The first 64 bytes of the arena are the header: the step's number and the stop flag.
+Names of sizes: m rows, n columns, k what is summed over.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from denpa.engine.native.intrinsics import (
+    CODES,
+    CONSTANTS,
+    POINTER,
+    advance,
+    call,
+    cblas_gemm,
+    int64,
+    plus,
+    plus_product,
+    pointer,
+    select,
+    types,
+    uint8,
+    view,
+)
+from denpa.engine.native.mathematics import functions
+
+STEP, STOP = 0, 1  # places in the header
+
+SIGNATURES = {"drive": types.int64(types.int64, POINTER, CONSTANTS, types.int64, types.int64)}
+
+
+def drive() -> Any:
+    """Run the program for the steps first … last − 1; returns the step that was stopped, or last.
+
+    An instruction is [kernel's address, length of all its numbers, …]; address 0 ends the program.
+    """
+
+    def kernel(arena: Any, code: Any, constants: Any, first: Any, last: Any) -> Any:
+        header = view(arena, 2, int64)
+        for step in range(first, last):
+            header[STEP] = step
+            at = code
+            while at[0] != 0:
+                call(at[0], arena, advance(at, 2), constants)
+                if header[STOP] != 0:
+                    return step
+                at = advance(at, at[1])
+        return last
+
+    return kernel
+
+
+def gather(dtype: str) -> Any:
+    """[target, source address, address of row numbers, rows, width, stride of a target row, of a target column].
+
+    Row numbers of step s start at s·rows.
+    """
+    real = CODES[dtype]
+
+    def kernel(arena: Any, code: Any, constants: Any) -> None:
+        step = view(arena, 1, int64)[STEP]
+        size, width, by_row, by_column = code[3], code[4], code[5], code[6]
+        item = real_size
+        rows = view(code[2] + step * size * 8, size, int64)
+        target = view(arena + code[0], (size - 1) * by_row + (width - 1) * by_column + 1, real)
+        for i in range(size):
+            source = view(code[1] + rows[i] * width * item, width, real)
+            if by_column == 1:
+                for j in range(width):
+                    target[i * by_row + j] = source[j]
+            else:
+                for j in range(width):
+                    target[i * by_row + j * by_column] = source[j]
+
+    real_size = real.bitwidth // 8
+    return kernel
+
+
+def fetch() -> Any:
+    """[target, source address, bytes]: what belongs to this step, from an array with one entry a step."""
+
+    def kernel(arena: Any, code: Any, constants: Any) -> None:
+        step = view(arena, 1, int64)[STEP]
+        source = view(code[1] + step * code[2], code[2], uint8)
+        target = view(arena + code[0], code[2], uint8)
+        for i in range(code[2]):
+            target[i] = source[i]
+
+    return kernel
+
+
+def record() -> Any:
+    """[source, target address, bytes]: a metric of this step, into an array with one entry a step."""
+
+    def kernel(arena: Any, code: Any, constants: Any) -> None:
+        step = view(arena, 1, int64)[STEP]
+        source = view(arena + code[0], code[2], uint8)
+        target = view(code[1] + step * code[2], code[2], uint8)
+        for i in range(code[2]):
+            target[i] = source[i]
+
+    return kernel
+
+
+def copy() -> Any:
+    """[source, target, bytes]: contiguous."""
+
+    def kernel(arena: Any, code: Any, constants: Any) -> None:
+        source, target = view(arena + code[0], code[2], uint8), view(arena + code[1], code[2], uint8)
+        for i in range(code[2]):
+            target[i] = source[i]
+
+    return kernel
+
+
+def finite(dtype: str) -> Any:
+    """[source, count]: raises the stop flag when an element is NaN or infinite."""
+    real = CODES[dtype]
+
+    def kernel(arena: Any, code: Any, constants: Any) -> None:
+        x = view(arena + code[0], code[1], real)
+        bad = False
+        for i in range(code[1]):
+            bad |= not (abs(x[i]) < real_inf)
+        if bad:
+            view(arena, 2, int64)[STOP] = 1
+
+    real_inf = math.inf
+    return kernel
+
+
+def gemm(dtype: str) -> Any:
+    """C ← α·op(A)·op(B) + β·C by the BLAS at an address.
+
+    [address, transpose A, transpose B (111 no, 112 yes), m, n, k, lda, ldb, ldc, A, B, C,
+     index of α's constant, offset of α's factor or −1, index of β's constant, offset of β's factor or −1].
+    """
+    real = CODES[dtype]
+
+    def kernel(arena: Any, code: Any, constants: Any) -> None:
+        alpha, beta = real(constants[code[12]]), real(constants[code[14]])
+        if code[13] >= 0:
+            alpha *= view(arena + code[13], 1, real)[0]
+        if code[15] >= 0:
+            beta *= view(arena + code[15], 1, real)[0]
+        sizes = (code[3], code[4], code[5], code[6], code[7], code[8])
+        flags = (101, code[1], code[2])
+        cblas_gemm(code[0], flags, sizes, alpha, arena + code[9], arena + code[10], beta, arena + code[11])
+
+    return kernel
+
+
+def product(dtype: str, form: str) -> Any:
+    """C ← α·A·B + β·C by plain loops, which beat BLAS below about 64 × 16 × 16.
+
+    [m, n, k, A, B, C, A's strides by row and by k, B's by k and by column, C's by row and by column, then α, β as in
+    gemm].  form "rows": B and C are contiguous along a row, "dots": A along a row and B along a column.
+    """
+    real = CODES[dtype]
+    zero = 0.0
+
+    def rows(arena: Any, code: Any, constants: Any) -> None:
+        m, n, k = code[0], code[1], code[2]
+        item = real_size
+        alpha, beta = real(constants[code[12]]), real(constants[code[14]])
+        if code[13] >= 0:
+            alpha *= view(arena + code[13], 1, real)[0]
+        if code[15] >= 0:
+            beta *= view(arena + code[15], 1, real)[0]
+        a = view(arena + code[3], (m - 1) * code[6] + (k - 1) * code[7] + 1, real)
+        for i in range(m):
+            c = view(arena + code[5] + i * code[10] * item, n, real)
+            if beta == zero:
+                for j in range(n):
+                    c[j] = zero
+            elif beta != real(1.0):
+                for j in range(n):
+                    c[j] *= beta
+            p = 0
+            while p + 4 <= k:
+                at = i * code[6] + p * code[7]
+                a0, a1 = alpha * a[at], alpha * a[at + code[7]]
+                a2, a3 = alpha * a[at + 2 * code[7]], alpha * a[at + 3 * code[7]]
+                b0 = view(arena + code[4] + p * code[8] * item, n, real)
+                b1 = view(arena + code[4] + (p + 1) * code[8] * item, n, real)
+                b2 = view(arena + code[4] + (p + 2) * code[8] * item, n, real)
+                b3 = view(arena + code[4] + (p + 3) * code[8] * item, n, real)
+                for j in range(n):
+                    c[j] += a0 * b0[j] + a1 * b1[j] + a2 * b2[j] + a3 * b3[j]
+                p += 4
+            while p < k:
+                a0 = alpha * a[i * code[6] + p * code[7]]
+                b0 = view(arena + code[4] + p * code[8] * item, n, real)
+                for j in range(n):
+                    c[j] += a0 * b0[j]
+                p += 1
+
+    def dots(arena: Any, code: Any, constants: Any) -> None:
+        m, n, k = code[0], code[1], code[2]
+        item = real_size
+        alpha, beta = real(constants[code[12]]), real(constants[code[14]])
+        if code[13] >= 0:
+            alpha *= view(arena + code[13], 1, real)[0]
+        if code[15] >= 0:
+            beta *= view(arena + code[15], 1, real)[0]
+        c = view(arena + code[5], (m - 1) * code[10] + (n - 1) * code[11] + 1, real)
+        for i in range(m):
+            a = view(arena + code[3] + i * code[6] * item, k, real)
+            for j in range(n):
+                b = view(arena + code[4] + j * code[9] * item, k, real)
+                total = real(0.0)
+                for p in range(k):
+                    total = plus_product(total, a[p], b[p])
+                at = i * code[10] + j * code[11]
+                if beta == zero:
+                    c[at] = alpha * total
+                else:
+                    c[at] = alpha * total + beta * c[at]
+
+    real_size = real.bitwidth // 8
+    return rows if form == "rows" else dots
+
+
+def softmax(dtype: str) -> Any:
+    """[rows, k, source, target, logarithm?]: along contiguous rows.  e^(x − max) / Σ, without overflow."""
+    real = CODES[dtype]
+    exp, log = functions(dtype)["exp"], functions(dtype)["log"]
+
+    def kernel(arena: Any, code: Any, constants: Any) -> None:
+        m, k = code[0], code[1]
+        x, y = view(arena + code[2], m * k, real), view(arena + code[3], m * k, real)
+        for i in range(m):
+            top = largest(x, i * k, k)
+            for j in range(i * k, i * k + k):
+                y[j] = x[j] - top
+        if code[4] == 0:
+            for j in range(m * k):
+                y[j] = exp(y[j])
+            for i in range(m):
+                total = real(0.0)
+                for j in range(i * k, i * k + k):
+                    total += y[j]
+                for j in range(i * k, i * k + k):
+                    y[j] /= total
+        else:
+            for i in range(m):
+                total = real(0.0)
+                for j in range(i * k, i * k + k):
+                    total = plus(total, exp(y[j]))
+                total = log(total)
+                for j in range(i * k, i * k + k):
+                    y[j] -= total
+
+    largest = _largest(real)
+    return kernel
+
+
+def _largest(real: Any) -> Any:
+    from denpa.engine.native.intrinsics import numba
+
+    @numba.njit(error_model="numpy", forceinline=True)
+    def largest(x: Any, start: Any, k: Any) -> Any:
+        """The largest of k elements; NaN beside NaN."""
+        top = x[start]
+        for j in range(start + 1, start + k):
+            top = select((x[j] > top) | (x[j] != x[j]), x[j], top)
+        return top
+
+    return largest
+
+
+def cross_entropy(dtype: str, labels: str) -> Any:
+    """Softmax cross-entropy of class numbers, the loss and its gradient in one pass over the rows.
+
+    [rows, k, logits, class numbers, loss, place for (softmax − onehot)·share, index of the loss's factor among the
+     constants, offset of share or −1 when the gradient is not wanted].  Contiguous rows.
+    A class number out of range raises the stop flag with value 2.
+    """
+    real, whole = CODES[dtype], CODES[labels]
+    exp, log = functions(dtype)["exp"], functions(dtype)["log"]
+    largest = _largest(real)
+
+    def kernel(arena: Any, code: Any, constants: Any) -> None:
+        m, k = code[0], code[1]
+        x, y = view(arena + code[2], m * k, real), view(arena + code[5], m * k, real)
+        t = view(arena + code[3], m, whole)
+        loss = 0.0
+        for i in range(m):
+            if t[i] < 0 or t[i] >= k:
+                view(arena, 2, int64)[STOP] = 2
+                return
+            top = largest(x, i * k, k)
+            for j in range(i * k, i * k + k):
+                y[j] = x[j] - top
+            loss -= y[i * k + t[i]]
+        for j in range(m * k):
+            y[j] = exp(y[j])
+        share = real(0.0)
+        if code[7] >= 0:
+            share = view(arena + code[7], 1, real)[0]
+        for i in range(m):
+            total = real(0.0)
+            for j in range(i * k, i * k + k):
+                total += y[j]
+            loss += log(total)
+            if code[7] >= 0:
+                at = i * k + t[i]
+                hit = (y[at] / total - real(1.0)) * share
+                for j in range(i * k, i * k + k):
+                    y[j] = (y[j] / total) * share
+                y[at] = hit
+        view(arena + code[4], 1, real)[0] = real(loss * constants[code[6]])
+
+    return kernel
+
+
+def argmax(dtype: str, smallest: int) -> Any:
+    """[rows, k, source, target, stride of a row, of an element]: position of the first largest; of the first NaN if any."""
+    real = CODES[dtype]
+
+    def kernel(arena: Any, code: Any, constants: Any) -> None:
+        m, k, by_row, by_element = code[0], code[1], code[4], code[5]
+        x = view(arena + code[2], (m - 1) * by_row + (k - 1) * by_element + 1, real)
+        y = view(arena + code[3], m, int64)
+        for i in range(m):
+            best, place = x[i * by_row], 0
+            for j in range(1, k):
+                candidate = x[i * by_row + j * by_element]
+                better = candidate < best if smallest else candidate > best
+                if better or (candidate != candidate and best == best):
+                    best, place = candidate, j
+            y[i] = place
+
+    return kernel
+
+
+def one_hot(labels: str, dtype: str) -> Any:
+    """[count, k, source, target]: a class number out of range raises the stop flag with value 2."""
+    whole, real = CODES[labels], CODES[dtype]
+
+    def kernel(arena: Any, code: Any, constants: Any) -> None:
+        m, k = code[0], code[1]
+        t, y = view(arena + code[2], m, whole), view(arena + code[3], m * k, real)
+        for i in range(m):
+            if t[i] < 0 or t[i] >= k:
+                view(arena, 2, int64)[STOP] = 2
+                return
+            for j in range(k):
+                y[i * k + j] = real(t[i] == j)
+
+    return kernel
+
+
+FACTORIES: dict[str, Callable[..., Any]] = {
+    f.__name__: f
+    for f in (drive, gather, fetch, record, copy, finite, gemm, product, softmax, cross_entropy, argmax, one_hot)
+}

@@ -1,0 +1,247 @@
+"""The native engine: a Step becomes a Plan, the Plan an array of numbers, and one call runs thousands of steps.
+
+The loop returns to Python at least every quarter of a second, so that Ctrl-C and other signals are answered.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+import time
+from collections.abc import Mapping, MutableMapping
+from typing import Any
+
+import numpy as np
+
+from denpa.arrays import Array, freeze
+from denpa.engine import Metrics, Rows, Step
+from denpa.engine.eager import EagerProgram
+from denpa.engine.native.build import Kernel, address
+from denpa.engine.native.encode import Encoder, at
+from denpa.engine.plan import Plan, plan
+from denpa.engine.values import Task, Value, View
+from denpa.errors import ShapeError, TrainingError, UsageError
+
+SECONDS = 0.2  # the longest stay in machine code, aimed at; 0.25 s is promised
+STEP, STOP = 0, 1  # places in the arena's header
+NOT_FINITE, BAD_CLASS, FAILED = 1, 2, 3  # values of the stop flag
+_KERNEL = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
+_DRIVE = ctypes.CFUNCTYPE(
+    ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64
+)
+
+
+class Native:
+    """The engine.  strict: a task without a kernel is an error rather than a call of Python."""
+
+    name = "native"
+
+    def __init__(self, *, strict: bool = False) -> None:
+        self.strict = strict
+
+    def compile(self, step: Step) -> NativeProgram:
+        program = NativeProgram(step)
+        if self.strict and program.fallbacks:
+            raise UsageError("this step cannot be run by kernels alone", got="; ".join(program.fallbacks))
+        return program
+
+
+class NativeProgram:
+    """A compiled step.  `plan` can be printed; `fallbacks` says what Python still does, and why."""
+
+    def __init__(self, step: Step) -> None:
+        self.step = step
+        self.plan: Plan = plan(
+            step.graph, carry=step.carry, by_row=step.by_row, by_step=step.by_step, finite=step.finite
+        )
+        self._lock = threading.Lock()
+        self._memory = np.zeros(self.plan.bytes + 64, np.uint8)
+        start = -self._memory.ctypes.data % 64
+        self.arena = self._memory[start : start + self.plan.bytes]
+        self._header = self.arena[:16].view(np.int64)
+        for value in self.plan.constants:
+            self._array(value)[...] = value.data
+        self._error: BaseException | None = None
+        self._encode()
+
+    @property
+    def fallbacks(self) -> tuple[str, ...]:
+        return (*self.plan.fallbacks, *self._encoder.notes)
+
+    # -- building ------------------------------------------------------------------------------------------------------
+    def _encode(self) -> None:
+        encoder = self._encoder = Encoder()
+        self._code_list: list[int] = []
+        self._patches: list[tuple[int, str, str]] = []  # place in the code, what goes there, whose
+        for name, value in self.plan.inputs.items():
+            if name in self.step.by_row:
+                width = value.size // max(value.shape[0], 1)
+                by_row, by_column = _gather_strides(value)
+                numbers = [value.offset, 0, 0, value.shape[0], width, by_row, by_column]
+                self._emit(Kernel("gather", (_memory(value),)), numbers, {1: ("data", name), 2: ("rows", name)})
+            elif name in self.step.by_step:
+                self._emit(Kernel("fetch"), [value.offset, 0, value.nbytes], {1: ("by_step", name)})
+        for i, task in enumerate(self.plan.tasks):
+            if i == self.plan.checked:
+                self._check()
+            for kernel, numbers in encoder.encode(task):
+                self._emit(kernel, numbers)
+        if self.plan.checked >= len(self.plan.tasks):
+            self._check()
+        for source, target in self.plan.copies:
+            self._emit(Kernel("copy"), [at(source), at(target), source.size * source.dtype.itemsize])
+        self._code_list.append(0)
+        self._code = np.array(self._code_list, np.int64)
+        self._constants = np.array([*encoder.constants, 0.0], np.float64)
+        self._drive = _DRIVE(address(Kernel("drive")))
+
+    def _emit(self, kernel: Kernel, numbers: list[int], patches: Mapping[int, tuple[str, str]] | None = None) -> None:
+        if kernel.name == "call":
+            self._trampoline = getattr(self, "_trampoline", None) or _KERNEL(self._called)
+            where = ctypes.cast(self._trampoline, ctypes.c_void_p).value or 0
+        else:
+            where = address(kernel)
+        start = len(self._code_list) + 2
+        self._code_list += [where, len(numbers) + 2, *map(int, numbers)]
+        self._patches += [(start + i, *what) for i, what in (patches or {}).items()]
+
+    def _check(self) -> None:
+        """Metrics are written down, then looked at; nothing has changed the state yet."""
+        for name in self.step.metrics:
+            view = self.plan.outputs[name]
+            self._emit(Kernel("record"), [at(view), 0, view.size * view.dtype.itemsize], {1: ("metric", name)})
+        for name in self.step.finite:
+            view = self.plan.outputs[name]
+            if view.dtype.kind == "f":
+                self._emit(Kernel("finite", (view.dtype.name,)), [at(view), view.size])
+
+    def _array(self, value: Value) -> Array:
+        return self._look(View(value, value.shape, value.strides))
+
+    def _look(self, view: View) -> Array:
+        """The view as an array on the arena's memory."""
+        item = view.dtype.itemsize
+        if view.size == 0:
+            return np.empty(view.shape, view.dtype)
+        return np.ndarray(
+            view.shape, view.dtype, self._memory, at(view) + (self.arena.ctypes.data - self._memory.ctypes.data),
+            tuple(s * item for s in view.strides),
+        )  # fmt: skip
+
+    # -- running -------------------------------------------------------------------------------------------------------
+    def run(
+        self,
+        state: MutableMapping[str, Array],
+        data: Mapping[str, Array],
+        rows: Rows,
+        by_step: Mapping[str, Array],
+    ) -> Metrics:
+        """See `denpa.engine.Program.run`."""
+        if self.step.by_row and rows.shape[1:] != (self.step.batch_size,):
+            raise ShapeError(
+                "a program runs batches of the size it was compiled for",
+                got=f"rows of shape {rows.shape}",
+                want=f"(steps, {self.step.batch_size})",
+            )
+        with self._lock:
+            return self._run(state, data, rows, by_step)
+
+    def _run(
+        self, state: MutableMapping[str, Array], data: Mapping[str, Array], rows: Rows, by_step: Mapping[str, Array]
+    ) -> Metrics:
+        steps = len(rows)
+        for name in self.step.state:
+            if name in self.plan.inputs:
+                self._array(self.plan.inputs[name])[...] = state[name]
+        metrics = {
+            name: np.empty((steps, *self.plan.outputs[name].shape), self.plan.outputs[name].dtype)
+            for name in self.step.metrics
+        }
+        held = self._connect(data, rows, by_step, metrics)
+        done = self._steps(steps)
+        del held
+        stop = int(self._header[STOP])
+        self._header[STOP] = 0
+        if stop == FAILED and self._error is not None:
+            error, self._error = self._error, None
+            raise error
+        for name, value in self.plan.carried.items():
+            state[name] = freeze(self._array(value).copy())[()]
+        if stop == BAD_CLASS:
+            self._explain(state, data, rows[done : done + 1], {n: v[done : done + 1] for n, v in by_step.items()})
+        end = done + 1 if stop else done
+        return {name: values[:end] for name, values in metrics.items()}
+
+    def _connect(
+        self, data: Mapping[str, Array], rows: Rows, by_step: Mapping[str, Array], metrics: Metrics
+    ) -> list[Array]:
+        """Put the addresses of this call's arrays into the code; the arrays are returned to be kept alive."""
+        arrays: dict[tuple[str, str], Array] = {}
+        for place, what, name in self._patches:
+            if what == "rows":
+                array = arrays.setdefault((what, ""), np.ascontiguousarray(rows, np.int64))
+            elif what == "metric":
+                array = metrics[name]
+            else:
+                value = self.plan.inputs[name]
+                source = data[name] if what == "data" else by_step[name]
+                array = arrays.setdefault((what, name), np.ascontiguousarray(source, value.dtype))
+                self._fits(name, array, value, rows if what == "data" else None)
+            self._code[place] = array.ctypes.data
+        return list(arrays.values())
+
+    def _fits(self, name: str, array: Array, value: Value, rows: Rows | None) -> None:
+        inner = value.shape[1:] if rows is not None else value.shape
+        if array.shape[1:] != inner:
+            raise ShapeError(f"the data of {name!r} has another shape", got=str(array.shape), want=f"(…, {inner})")
+        if rows is not None and rows.size and (rows.min() < 0 or rows.max() >= len(array)):
+            raise ShapeError(f"a row number is outside of {name!r}", got=f"{rows.min()} … {rows.max()}", want=f"0 … {len(array) - 1}")
+
+    def _steps(self, steps: int) -> int:
+        """Run them; returns how many were finished.  Between calls of at most a quarter of a second signals are answered."""
+        done, chunk = 0, 1
+        while done < steps:
+            last = min(done + chunk, steps)
+            start = time.perf_counter()
+            reached = self._drive(self.arena.ctypes.data, self._code.ctypes.data, self._constants.ctypes.data, done, last)
+            elapsed = max(time.perf_counter() - start, 1e-9)
+            if reached < last:
+                return int(reached)
+            chunk = max(1, min(chunk * 64, int((last - done) * SECONDS / elapsed)))
+            done = last
+        return done
+
+    def _called(self, arena: int, code: Any, constants: Any) -> None:
+        """A task without a kernel: NumPy computes it.  Its error is kept and raised when the loop has returned."""
+        try:
+            task: Task = self._encoder.calls[ctypes.cast(code, ctypes.POINTER(ctypes.c_int64))[0]]
+            with np.errstate(all="ignore"):
+                result = task.info["op"].evaluate(np, *[self._value(v) for v in task.reads], **task.info["params"])
+            out = self._look(task.writes[0])
+            if np.shape(result) != out.shape:
+                raise TrainingError("the shape of a result depends on values", got=f"{task.info['title']}")
+            out[...] = result
+        except BaseException as error:  # noqa: BLE001  nothing may leave through machine code
+            self._error = error
+            self._header[STOP] = FAILED
+
+    def _value(self, view: View) -> Array:
+        found = self._look(view)
+        found.flags.writeable = False
+        return found[()] if found.ndim == 0 else found
+
+    def _explain(self, state: Any, data: Any, rows: Rows, by_step: Any) -> None:
+        """A class number out of range: the reference engine says it in words."""
+        EagerProgram(self.step).run(dict(state), data, rows, by_step)
+        raise TrainingError("the native engine stopped at a class number that the reference engine accepts")
+
+
+def _memory(value: Value) -> str:
+    return "uint8" if value.dtype == np.bool_ else value.dtype.name
+
+
+def _gather_strides(value: Value) -> tuple[int, int]:
+    """Steps of a target row and of a target column; a row of several axes is contiguous."""
+    if len(value.shape) == 2:
+        return value.strides
+    return (value.strides[0] if value.shape else 1), 1

@@ -1,0 +1,112 @@
+"""Scalar texts → the source of typed, branch-free expressions that numba compiles.
+
+A text such as "x if x > 0 or isnan(x) else 0.0" is parsed, never run; what is not in the small language below is an error.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from denpa.engine.values import Statement
+from denpa.errors import UsageError
+
+LETTERS = "xyzuvw"
+NUMBERS = {"inf": "INF", "nan": "NAN", "pi": "PI"}
+FUNCTIONS = ("exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "atan", "erf", "erfc")
+_OPERATORS: dict[type[ast.AST], str] = {
+    ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Pow: "**",
+    ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!=",
+}  # fmt: skip
+Typed = tuple[str, bool]  # source, and whether it is a truth value
+
+
+def statement(s: Statement, arguments: Sequence[tuple[str, str]]) -> str:
+    """The source of a statement's result in its dtype.  arguments: (variable, its dtype)."""
+    compute = s.compute
+    if "inf" in s.text and compute.startswith(("int", "uint")):
+        compute = "float64"
+    if s.text == "x" and arguments[0][1] == s.dtype:
+        return arguments[0][0]
+    names = {letter: converted(*a, compute) for letter, a in zip(LETTERS, arguments, strict=False)}
+    source, truth = _Expression(names, dict(s.params), compute).emit(ast.parse(s.text, mode="eval").body)
+    if truth:
+        return source if s.dtype == "bool" else converted(source, "bool", s.dtype)
+    return converted(source, compute, s.dtype)
+
+
+def converted(source: str, dtype: str, to: str) -> str:
+    """A value in another dtype; truth values are numba booleans."""
+    if dtype == to:
+        return source
+    if dtype == "bool":
+        return f"select({source}, {to}(1), {to}(0))"
+    return f"({source} != {dtype}(0))" if to == "bool" else f"{to}({source})"
+
+
+class _Expression:
+    def __init__(self, names: Mapping[str, str], params: Mapping[str, Any], compute: str) -> None:
+        self.names, self.params, self.compute = names, params, compute
+
+    def emit(self, node: ast.expr) -> Typed:
+        method = getattr(self, f"_{type(node).__name__.lower()}", None)
+        if method is None:
+            raise UsageError("not in the language of scalar texts", got=ast.unparse(node))
+        typed: Typed = method(node)
+        return typed
+
+    def number(self, node: ast.expr) -> str:
+        source, truth = self.emit(node)
+        return converted(source, "bool", self.compute) if truth else source
+
+    def truth(self, node: ast.expr) -> str:
+        source, truth = self.emit(node)
+        return source if truth else f"({source} != {self.compute}(0))"
+
+    def _constant(self, node: ast.Constant) -> Typed:
+        return f"{self.compute}({node.value!r})", False
+
+    def _name(self, node: ast.Name) -> Typed:
+        if node.id in self.params:
+            value = self.params[node.id]
+            text = {"inf": "INF", "-inf": "-INF", "nan": "NAN"}.get(repr(float(value)), repr(value))
+            return f"{self.compute}({text})", False
+        if node.id in self.names:
+            return self.names[node.id], False
+        if node.id in NUMBERS:
+            return f"{self.compute}({NUMBERS[node.id]})", False
+        raise UsageError("a scalar text names what it is not given", got=node.id)
+
+    def _binop(self, node: ast.BinOp) -> Typed:
+        return f"({self.number(node.left)} {_OPERATORS[type(node.op)]} {self.number(node.right)})", False
+
+    def _unaryop(self, node: ast.UnaryOp) -> Typed:
+        if isinstance(node.op, ast.Not):
+            return f"({self.truth(node.operand)} == False)", True
+        return f"(-{self.number(node.operand)})" if isinstance(node.op, ast.USub) else self.number(node.operand), False
+
+    def _compare(self, node: ast.Compare) -> Typed:
+        sides = [self.number(n) for n in (node.left, *node.comparators)]
+        parts = [f"({a} {_OPERATORS[type(op)]} {b})" for a, op, b in zip(sides, node.ops, sides[1:], strict=False)]
+        return f"({' & '.join(parts)})", True
+
+    def _boolop(self, node: ast.BoolOp) -> Typed:
+        sign = " & " if isinstance(node.op, ast.And) else " | "
+        return f"({sign.join(self.truth(n) for n in node.values)})", True
+
+    def _ifexp(self, node: ast.IfExp) -> Typed:
+        return f"select({self.truth(node.test)}, {self.number(node.body)}, {self.number(node.orelse)})", False
+
+    def _call(self, node: ast.Call) -> Typed:
+        name = node.func.id if isinstance(node.func, ast.Name) else ""
+        arguments = [self.number(a) for a in node.args]
+        if name == "isnan":
+            return f"({arguments[0]} != {arguments[0]})", True
+        if name == "isinf":
+            return f"(abs({arguments[0]}) == {self.compute}(INF))", True
+        if name in ("abs", "copysign"):
+            return f"{name}({', '.join(arguments)})", False
+        if name in FUNCTIONS:
+            return f"{name}_{self.compute}({arguments[0]})", False
+        raise UsageError("not a function of scalar texts", got=name)
