@@ -5,7 +5,7 @@ Source: seed 000 §5.7.3 (勾配確認).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -23,6 +23,9 @@ ROWS = 16  # rows of data the loss is taken over
 ENTRIES = 8  # of each parameter: the largest gradient, and others drawn at random
 LEVELS = 4  # steps of the numerical differentiation; 9 forward passes an entry
 EPS = float(np.finfo(np.float64).eps)
+# A ReLU that switches within the reach of the largest step bends the differences: 3 of 1,000 entries.  They are looked
+# at again from nearer; a rule that is wrong is so at every step.
+STEPS = tuple(default_step(EPS, "central", LEVELS) * 2.0**-k for k in (0, 6, 12))
 _VERDICTS = {Verdict.RIGHT: "agrees", Verdict.WRONG: "differs", Verdict.UNSURE: "cannot tell"}
 
 
@@ -39,10 +42,9 @@ def check_network(network: Network, x: Array, t: Array, seed: int) -> GradientCh
     for position, (name, parameter) in enumerate(network.parameters().items()):
         g = np.asarray(gradients[parameter])
         rows += [_row(network, wide, name, entry, g, x, t) for entry in _entries(g, seed, position)]
-    step = default_step(EPS, "central", LEVELS)
     method = T(
-        f"central differences extrapolated from {LEVELS} steps, the largest {step:.1e} of the entry's size",
-        f"中心差分を {LEVELS} 段の刻みから外挿（最大の刻みは値の大きさの {step:.1e} 倍）",
+        f"central differences extrapolated from {LEVELS} steps, the largest {STEPS[0]:.1e} of the entry's size",
+        f"中心差分を {LEVELS} 段の刻みから外挿（最大の刻みは値の大きさの {STEPS[0]:.1e} 倍）",
     )
     return GradientCheck(rows=tuple(rows), tolerance=tolerance(np.float64), samples=len(x), method=method)
 
@@ -50,10 +52,8 @@ def check_network(network: Network, x: Array, t: Array, seed: int) -> GradientCh
 def _entries(g: Array, seed: int, position: int) -> Sequence[tuple[int, ...]]:
     """The largest gradient first (a wrong rule shows there), then others without repetition."""
     largest = int(np.abs(g).argmax())
-    drawn = stream(seed, "check", position).permutation(g.size)[: ENTRIES - 1] if g.size < 1 << 20 else None
-    if drawn is None:
-        drawn = stream(seed, "check", position).integers(0, g.size, ENTRIES - 1)
-    flat = dict.fromkeys([largest, *drawn.tolist()])
+    drawn = stream(seed, "check", position).choice(g.size, min(ENTRIES, g.size), replace=False, shuffle=False)
+    flat = list(dict.fromkeys([largest, *drawn.tolist()]))[:ENTRIES]
     return [tuple(int(i) for i in np.unravel_index(index, g.shape)) for index in flat]
 
 
@@ -69,14 +69,24 @@ def _row(  # noqa: PLR0917 one entry of one parameter, and all it depends on
         with no_grad():
             return network.with_parameters({**parameters, name: moved}).loss(x, t).value
 
-    slope = line_slope(lambda h: loss(h * scale), eps=EPS, levels=LEVELS, one_sided=True)
-    low, high = (np.minimum(slope.left, slope.right) / scale, np.maximum(slope.left, slope.right) / scale)
-    analytic, numeric = float(g[entry]), float(slope.value) / scale
-    found = compare(
-        np.float64(analytic), low, high, slope.error / scale, rtol=tolerance(np.float64), scale=float(np.abs(g).max())
-    )
+    for step in STEPS:
+        numeric, verdict = _judge(loss, step, scale, g, entry)
+        if verdict == "agrees":
+            break
+    analytic = float(g[entry])
     size = max(abs(analytic), abs(numeric))
-    verdict = "kink" if bool(slope.kink) and found.verdict is not Verdict.WRONG else _VERDICTS[found.verdict]
     place = f"{name}[{','.join(map(str, entry))}]"
     difference = abs(analytic - numeric) / size if size else 0.0
     return CheckRow(parameter=place, analytic=analytic, numeric=numeric, difference=difference, verdict=verdict)
+
+
+def _judge(
+    loss: Callable[[float], Array], step: float, scale: float, g: Array, entry: tuple[int, ...]
+) -> tuple[float, str]:
+    """The numerical derivative, and what it says of the analytic one."""
+    slope = line_slope(lambda h: loss(h * scale), eps=EPS, step=step, levels=LEVELS, one_sided=True)
+    low, high = np.minimum(slope.left, slope.right) / scale, np.maximum(slope.left, slope.right) / scale
+    rtol, largest = tolerance(np.float64), float(np.abs(g).max())
+    found = compare(np.float64(g[entry]), low, high, slope.error / scale, rtol=rtol, scale=largest)
+    kink = bool(slope.kink) and found.verdict is not Verdict.WRONG
+    return float(slope.value) / scale, "kink" if kink else _VERDICTS[found.verdict]
