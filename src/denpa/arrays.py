@@ -34,6 +34,12 @@ def freeze(value: Array) -> Array:
     return value
 
 
+def shape_of(x: Any) -> Shape:
+    """The shape of an array, a Tensor, a number or a nested list.  `np.shape` of a Tensor would go through dispatch."""
+    shape: Shape = x.shape if hasattr(x, "shape") else np.shape(x)
+    return shape
+
+
 def unwrap(value: Array) -> Array:
     """A NumPy array of shape () as the NumPy scalar in it; anything else as it is."""
     return value[()] if type(value) is np.ndarray and value.ndim == 0 else value
@@ -69,6 +75,6 @@ def is_float(value: Array) -> bool:
 def like(scalar: float, value: Array) -> Array:
     """A Python number as a NumPy scalar of the dtype NumPy's promotion gives it beside `value` (NEP 50: it is weak)."""
     dtype = value.dtype
-    if type(scalar) is not float or dtype.kind not in "fc":
+    if dtype.kind not in "fc":
         dtype = np.result_type(dtype, scalar)
     return dtype.type(scalar)

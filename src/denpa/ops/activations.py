@@ -13,7 +13,7 @@ import numpy as np
 from denpa.arrays import Array, unwrap
 from denpa.ops.elementwise import expm1
 from denpa.ops.samples import unary
-from denpa.ops.selecting import where
+from denpa.ops.selecting import choose, where
 from denpa.ops.special import erfc
 from denpa.primitive import Special, function, primitive, same
 
@@ -98,7 +98,7 @@ def relu(xp: Any, x: Array) -> Array:
 
 @relu.vjp
 def _(g: Any, out: Any, x: Any) -> Any:
-    return (where(out > 0, g, out),)  # where out is not positive it is 0, or NaN: just the gradient there
+    return (choose(out > 0, g, out),)  # where out is not positive it is 0, or NaN: just the gradient there
 
 
 @function

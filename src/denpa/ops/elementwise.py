@@ -12,7 +12,7 @@ import numpy as np
 from denpa.arrays import Array
 from denpa.graph import Tensor
 from denpa.ops.samples import binary, unary
-from denpa.ops.selecting import where
+from denpa.ops.selecting import choose
 from denpa.primitive import Special, broadcast, primitive, same
 
 INF = float("inf")
@@ -104,7 +104,7 @@ def power(xp: Any, x: Array, y: Array) -> Array:
 @power.vjp
 def _(g: Any, out: Any, x: Any, y: Any, *, needs: Any) -> Any:
     gx = g * _slope_in_base(x, y) if needs[0] else None
-    gy = g * (out * log(where((x == 0) & (y >= 0), 1.0, x))) if needs[1] else None  # log 0 times 0ʸ would be NaN
+    gy = g * (out * log(choose((x == 0) & (y >= 0), 1.0, x))) if needs[1] else None  # log 0 times 0ʸ would be NaN
     return gx, gy
 
 
@@ -113,7 +113,7 @@ def _slope_in_base(x: Any, y: Any) -> Any:
     known = y if not isinstance(y, Tensor) else y.value if y.node.kind == "constant" else None
     if isinstance(known, np.generic) and known != 0:
         return y * x if known == 2 else y * x ** (y - 1)
-    return y * x ** where((x == 0) & (y == 0), 1.0, y - 1)
+    return y * x ** choose((x == 0) & (y == 0), 1.0, y - 1)
 
 
 @primitive(shape=same, scalar="x * x", latex="{{{0}}}^{{2}}", label="x²", samples=unary(), analytic=True)

@@ -7,6 +7,7 @@ were taken from, `scatter_add`; each of the two is the other's derivative.
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -109,10 +110,8 @@ def scatter_add(xp: Any, g: Array, *indices: Array, template: Template, shape: S
     z = np.zeros(shape, g.dtype)
     if not indices or (len(indices) == 1 and MASK in template):
         z[fill(template, indices)] = g  # no element is taken twice
-    elif template == (INTEGERS,) and z.ndim > 1:
-        _add_rows(z, indices[0], g)
-    elif template == (INTEGERS,) * z.ndim:
-        _add_elements(z, indices, g)
+    elif all(part == INTEGERS for part in template):
+        _add_flat(z, indices, g)
     else:
         np.add.at(z, fill(template, indices), g)
     return z[()]
@@ -123,23 +122,15 @@ def _(g: Any, out: Any, x: Any, *indices: Any, template: Template, shape: Shape)
     return gather(g, *indices, template=template), *[None] * len(indices)
 
 
-def _add_rows(z: Array, rows: Array, g: Array) -> None:
-    """z[rows] += g with repeated rows summed in order: sorted runs and reduceat, 5 to 20 times faster than add.at."""
-    rows = rows.reshape(-1)
-    if rows.size == 0 or z.size == 0:
-        return
-    rows = np.where(rows < 0, rows + len(z), rows)
-    order = np.argsort(rows, kind="stable")
-    rows = rows[order]
-    starts = np.flatnonzero(np.concatenate(([True], rows[1:] != rows[:-1])))
-    z[rows[starts]] = np.add.reduceat(g.reshape(len(rows), *z.shape[1:])[order], starts, axis=0)
-
-
-def _add_elements(z: Array, indices: Sequence[Array], g: Array) -> None:
-    """z[i, j, …] += g through positions in the flat array: add.at has a fast loop for one axis."""
+def _add_flat(z: Array, indices: Sequence[Array], g: Array) -> None:
+    """z[i, j, …] += g through positions in the flat array: add.at has a fast loop for one axis (2 to 4 times)."""
     position: Any = 0
-    for index, n in zip(indices, z.shape, strict=True):
+    for index, n in zip(indices, z.shape, strict=False):
+        index = index.astype(np.intp)  # an index of uint8 would overflow in the product
         position = position * n + np.where(index < 0, index + n, index)
+    width = math.prod(z.shape[len(indices) :])
+    if width != 1:
+        position = position[..., None] * width + np.arange(width)
     np.add.at(z.reshape(-1), np.reshape(position, -1), np.reshape(g, -1))
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from denpa.arrays import Array, Shape
+from denpa.arrays import Array, Shape, shape_of
 from denpa.errors import UsageError, user_line
 from denpa.graph import Tensor
 from denpa.ops.comparing import isfinite
@@ -188,7 +188,7 @@ def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 
 
 def _count(x: Any, axis: Axis) -> int:
-    shape = np.shape(x)
+    shape = shape_of(x)
     return math.prod([shape[i] for i in _axes(axis, len(shape))])
 
 

@@ -66,6 +66,13 @@ def _(g: Any, out: Any, condition: Any, x: Any, y: Any, *, needs: Any) -> Any:
     return None, where(condition, g, 0.0) if needs[1] else None, where(condition, 0.0, g) if needs[2] else None
 
 
+def choose(condition: Any, x: Any, y: Any) -> Any:
+    """`where` for the rules of other primitives: on NumPy values without the cost of calling a primitive (2 µs)."""
+    if type(condition) is np.bool_:
+        return x if condition else y
+    return np.where(condition, x, y) if type(condition) is np.ndarray else where(condition, x, y)
+
+
 def _binary_apart(rng: np.random.Generator) -> Iterator[Args]:
     for a, b in PAIRS:
         size = int(np.prod(a))
@@ -83,7 +90,9 @@ def _binary_apart(rng: np.random.Generator) -> Iterator[Args]:
 )
 def tie_share(xp: Any, x: Array, y: Array) -> Array:
     """The share of x in the gradient of maximum(x, y): 1 where x > y, ½ in a tie, 0 where x < y, NaN beside NaN."""
-    dtype = xp.result_type(x.dtype, y.dtype)
+    dtype = x.dtype if x.dtype == y.dtype else xp.result_type(x.dtype, y.dtype)
+    if xp is np and x.ndim == y.ndim == 0 and dtype.kind == "f":
+        return dtype.type(1.0 if x > y else 0.5 if x == y else 0.0 if x < y else np.nan)
     half = xp.asarray(0.5, dtype=dtype if dtype.kind not in "biu" else None)
     share = half * (x > y) + half * (x >= y)
     return unwrap(xp.where(xp.isnan(x) | xp.isnan(y), xp.asarray(np.nan, dtype=share.dtype), share))
@@ -157,8 +166,8 @@ def clip_to_numbers(xp: Any, x: Array, *, min: float = -np.inf, max: float = np.
 @clip_to_numbers.vjp
 def _(g: Any, out: Any, x: Any, *, min: float, max: float) -> Any:
     if min > -np.inf:
-        g = where(x > min, g, out * 0.0)  # out is a finite bound there, or NaN, and then the gradient is NaN
-    return (where(x < max, g, out * 0.0) if max < np.inf else g,)
+        g = choose(x > min, g, out * 0.0)  # out is a finite bound there, or NaN, and then the gradient is NaN
+    return (choose(x < max, g, out * 0.0) if max < np.inf else g,)
 
 
 @function

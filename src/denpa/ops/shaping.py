@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
-from denpa.arrays import Array, Shape
+from denpa.arrays import Array, Shape, shape_of
 from denpa.errors import ShapeError, UsageError, user_line
 from denpa.graph import Tensor
 from denpa.ops.indexing import gather
@@ -124,16 +124,16 @@ def _(g: Any, out: Any, x: Any) -> Any:
 @function
 def expand_dims(x: Any, axis: int | tuple[int, ...] = 0) -> Any:
     """x with axes of length 1 put in, so that they stand at `axis` in the result."""
-    ndim = np.ndim(x) + (len(axis) if isinstance(axis, tuple) else 1)
+    ndim = len(shape_of(x)) + (len(axis) if isinstance(axis, tuple) else 1)
     new = _axes(axis, ndim)
-    old = iter(np.shape(x))
+    old = iter(shape_of(x))
     return reshape(x, shape=tuple([1 if i in new else next(old) for i in range(ndim)]))
 
 
 @function
 def squeeze(x: Any, axis: int | tuple[int, ...] | None = None) -> Any:
     """x without axes of length 1 (all of them when None).  ShapeError when an axis is longer."""
-    shape = np.shape(x)
+    shape = shape_of(x)
     gone = tuple([i for i, n in enumerate(shape) if n == 1]) if axis is None else _axes(axis, len(shape))
     if any(shape[i] != 1 for i in gone):
         raise ShapeError("only axes of length 1 can be squeezed", where=user_line(), got=f"shape {shape}, axis={axis}")
@@ -192,7 +192,7 @@ def concat(arrays: Sequence[Any], axis: int | None = 0) -> Any:
 @function
 def stack(arrays: Sequence[Any], axis: int = 0) -> Any:
     """Arrays of one shape along a new axis."""
-    shapes = {np.shape(a) for a in arrays}
+    shapes = {shape_of(a) for a in arrays}
     if len(shapes) != 1:
         raise ShapeError("stack needs arrays of one shape", where=user_line(), got=str(sorted(shapes)) or "none")
     return concat_arrays(*[expand_dims(a, axis) for a in arrays], axis=axis)
@@ -256,12 +256,12 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float =
     if mode != "constant" or np.ndim(constant_values):
         raise UsageError("pad knows the mode 'constant' with one value", where=user_line(), got=f"mode={mode!r}")
     try:
-        widths = np.broadcast_to(np.asarray(pad_width), (np.ndim(x), 2))
+        widths = np.broadcast_to(np.asarray(pad_width), (len(shape_of(x)), 2))
     except ValueError as error:
         raise ShapeError(
             "pad_width does not fit",
             where=user_line(),
-            got=f"{pad_width!r} for {np.ndim(x)} axes",
+            got=f"{pad_width!r} for {len(shape_of(x))} axes",
             want="a number, (before, after), or one such pair an axis",
         ) from error
     if widths.dtype.kind not in "iu" or (widths < 0).any():
