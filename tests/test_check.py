@@ -71,7 +71,7 @@ def test_right_functions_of_every_kind() -> None:
 
 
 def test_cancellation_is_no_mistake() -> None:
-    """Saturated logsumexp: its second derivative of 1e-9 is a difference of numbers near 1e4, and known to two digits."""
+    """Saturated logsumexp: its second derivative of 1e-9 is a difference of numbers near 1e4, known to two digits."""
     x = np.random.default_rng(0).standard_normal((2, 3))
     report = check(lambda x: F["logsumexp"](x * 100.0), x)
     assert report.verdict is not Verdict.WRONG
@@ -119,7 +119,7 @@ def test_same_seed_same_report() -> None:
 
 @pytest.mark.parametrize("analytic", [True, False], ids=["complex step", "central differences"])
 def test_twenty_layers_do_not_blind_it(analytic: bool) -> None:
-    """A first-layer σ′ five times too large: rejected 10 of 10 at 20 layers, and the right network accepted 10 of 10."""
+    """A first-layer σ′ five times too large at 20 layers: rejected 10 of 10, the right network accepted 10 of 10."""
     right = wrong("sigmoid", sigmoid_rule(1.0), analytic=analytic)
     five = wrong("sigmoid", sigmoid_rule(5.0), analytic=analytic)
     for seed in SEEDS:

@@ -39,9 +39,17 @@ def samples(rng: np.random.Generator) -> Iterator[tuple[tuple[Any, ...], dict[st
         yield (rng.uniform(0.2, 2, shape)[()], rng.uniform(0.2, 2, shape)[()]), {}
 
 
-def fresh(evaluate: Callable[..., Any] | None = None, rule: Callable[..., Any] | None = None, **stanza: Any) -> Primitive:
+def fresh(
+    evaluate: Callable[..., Any] | None = None, rule: Callable[..., Any] | None = None, **stanza: Any
+) -> Primitive:
     """x·y·y as a primitive outside the registry, with one thing of its stanza replaced."""
-    stanza = {"shape": broadcast, "scalar": "x * y * y", "latex": "{0}{1}^2", "samples": samples, "analytic": True} | stanza
+    stanza = {
+        "shape": broadcast,
+        "scalar": "x * y * y",
+        "latex": "{0}{1}^2",
+        "samples": samples,
+        "analytic": True,
+    } | stanza
     op = primitive(name="probe", register=False, **stanza)(evaluate or (lambda xp, x, y: x * y * y))
     op.vjp(rule or (lambda g, out, x, y: (g * y * y, 2.0 * g * x * y)))
     return op
@@ -95,7 +103,9 @@ FAULTS = [
     pytest.param(fresh(lambda xp, x, y: x.real * y * y.real), "complex step", id="not analytic after all"),
     pytest.param(fresh(lambda xp, x, y: x * y * np.abs(y)), "complex step", id="abs inside"),
     pytest.param(
-        fresh(rule=lambda g, out, x, y: (g * y * y * np.float64(1), g * x * y * 2)), "float32 gradient", id="wide gradient"
+        fresh(rule=lambda g, out, x, y: (g * y * y * np.float64(1), g * x * y * 2)),
+        "float32 gradient",
+        id="wide gradient",
     ),
     pytest.param(fresh(rule=needs_wrong), "needs", id="needs"),
     pytest.param(fresh(rule=plain_numpy), "second derivative", id="rule in plain NumPy"),
@@ -108,7 +118,9 @@ FAULTS = [
     pytest.param(
         fresh(special=[Special((1.0, 2.0), (4.0, 5.0), "smooth")]), "special points", id="declared gradient is another"
     ),
-    pytest.param(fresh(samples=lambda rng: [((np.zeros((0, 2)), np.zeros((0, 2))), {})]), None, id="only empty samples"),
+    pytest.param(
+        fresh(samples=lambda rng: [((np.zeros((0, 2)), np.zeros((0, 2))), {})]), None, id="only empty samples"
+    ),
 ]
 
 
@@ -135,7 +147,12 @@ def test_a_kink_outside_the_subgradient_is_caught() -> None:
 
 def test_samples_on_a_kink_are_noticed() -> None:
     op = primitive(
-        name="bend", register=False, shape=same, scalar="abs(x)", latex="{0}", samples=lambda rng: [((np.zeros(2),), {})]
+        name="bend",
+        register=False,
+        shape=same,
+        scalar="abs(x)",
+        latex="{0}",
+        samples=lambda rng: [((np.zeros(2),), {})],
     )(lambda xp, x: abs(x))
     op.vjp(lambda g, out, x: (g * np.sign(x),))
     assert "first derivative" in broken(check_primitive(op, raises=False))
@@ -175,7 +192,18 @@ def test_scalar_text(text: str, names: dict[str, Any], value: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["__import__('os').system('true')", "x.real", "x[0]", "(lambda: 1)()", "exp(x=1)", "'a'", "unknown", "x +", "x @ x"]
+    "text",
+    [
+        "__import__('os').system('true')",
+        "x.real",
+        "x[0]",
+        "(lambda: 1)()",
+        "exp(x=1)",
+        "'a'",
+        "unknown",
+        "x +",
+        "x @ x",
+    ],
 )
 def test_scalar_text_is_no_python(text: str) -> None:
     with pytest.raises(dp.UsageError, match="scalar text"):

@@ -45,7 +45,7 @@ def _through(node: Node, ways: Mapping[int, Array], scale: float) -> Array:
     far = max(reach(case.args[i]) for i in ways)
     for size in (1.0, 2.0**-6, 2.0**-12):
         step = size * far * scale
-        slope = case.slope({i: w * step for i, w in unit.items()})
+        slope = case.slope({i: w * step for i, w in unit.items()}, levels=4)
         slope = Slope(slope.value / step, slope.error / step, slope.left, slope.right, slope.kink, slope.evaluations)
         best = slope if best is None else _better(best, slope)
         if np.all(best.error <= 1e-10 * np.max(np.abs(best.value), initial=0.0)):
