@@ -115,5 +115,5 @@ def elu(x: Any, alpha: float = 1.0) -> Any:
 
 @function
 def gelu(x: Any) -> Any:
-    """x·Φ(x), exact; relative precision 1e-13 in the left tail.  NaN at −inf.  Source: Hendrycks and Gimpel (2016)."""
+    """x·Φ(x), exact, to 2e-13 in the left tail.  ∞ · 0: NaN at −inf, NaN gradient at ±inf.  Source arXiv:1606.08415."""
     return x * (0.5 * erfc(-x * _sqrt(0.5)))
