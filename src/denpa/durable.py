@@ -85,10 +85,12 @@ def truncate(path: Path, size: int, *, what: str = "the file") -> None:
 
 
 def make_folder(path: Path, *, what: str = "the folder") -> None:
-    """Make a folder with the ones above it; its entry is on the disk when this returns."""
+    """Make a folder with the ones above it; their entries are on the disk when this returns."""
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
     try:
         path.mkdir(parents=True, exist_ok=True)
-        sync_folder(path.parent)
+        for folder in missing:
+            sync_folder(folder.parent)
     except OSError as error:
         raise not_saved(what, path, error, 0) from error
 
