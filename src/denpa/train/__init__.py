@@ -1,7 +1,6 @@
 """Training: from a Dataset to a run folder with a model that predicts, stoppable and resumable at any moment.
 
-    done = train(Config(source="digits", hidden=(50,)), data.read("digits"), "my-run")
-    load_model("my-run").predict(rows)
+`train(Config(hidden=(50,)), data.read("digits"), "my-run")`, then `load_model("my-run").predict(rows)`.
 """
 
 from __future__ import annotations

@@ -15,7 +15,8 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def stop_on_signals(came: list[int] | None = None) -> Iterator[Callable[[], bool]]:
     """Gives `should_stop`: true once a stop signal has come.  The second one does what it did before this block.
 
-    `came`, if given, takes the numbers of the signals that came.  Outside the main thread signals cannot be caught, and `should_stop` stays false.
+    `came`, if given, takes the numbers of the signals that came.  Outside the main thread signals cannot be caught, and
+    `should_stop` stays false.
     """
     came = [] if came is None else came
     if threading.current_thread() is not threading.main_thread():
