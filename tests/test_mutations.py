@@ -2,7 +2,7 @@
 
 The classic slips of hand-written backpropagation: factors, signs, transposes, a missing sum over a broadcast axis, a
 missing 1/N, 1 − h for 1 − h², σ′ taken at the output, and scale errors of 1e-4 and 1e-6 that pass the default
-tolerances of other checkers.  Run with -s to see the catch rate.
+tolerances of other checkers.  The catch rate is printed at the end.
 """
 
 from __future__ import annotations
@@ -85,8 +85,11 @@ MUTATIONS = [
     Mutation("sign", "sigmoid", scaled("sigmoid", -1.0), mlp("sigmoid"), LAYERS),
     Mutation("1 - σ for σ(1 - σ)", "sigmoid", lambda g, out, x: (g * (1.0 - out),), mlp("sigmoid"), LAYERS),
     Mutation(
-        "σ′ at the output", "sigmoid",
-        lambda g, out, x: (g * F["sigmoid"](out) * (1.0 - F["sigmoid"](out)),), mlp("sigmoid"), LAYERS,
+        "σ′ at the output",
+        "sigmoid",
+        lambda g, out, x: (g * F["sigmoid"](out) * (1.0 - F["sigmoid"](out)),),
+        mlp("sigmoid"),
+        LAYERS,
     ),
     Mutation("σ′ twice", "sigmoid", lambda g, out, x: (g * (out * (1.0 - out)) ** 2,), mlp("sigmoid"), LAYERS),
     Mutation("1 - h for 1 - h²", "tanh", lambda g, out, x: (g * (1.0 - out),), mlp("tanh"), LAYERS),
@@ -109,79 +112,201 @@ MUTATIONS = [
     Mutation("missing 2/√π", "erf", lambda g, out, x: (g * F["exp"](-(x * x)),), unary("erf")),
     Mutation("1 for sign", "abs", lambda g, out, x: (g,), lambda x: (F["abs"](x - 1.1) * x).sum()),
     Mutation("exponent not lowered", "power", lambda g, out, x, y: (g * y * x**y, None), lambda x: (x**3.0 * x).sum()),
-    Mutation("factors swapped", "multiply", lambda g, out, x, y: (g * x, g * y), lambda x, y: (x * y - x).sum(), SQUARE),
+    Mutation(
+        "factors swapped", "multiply", lambda g, out, x, y: (g * x, g * y), lambda x, y: (x * y - x).sum(), SQUARE
+    ),
     Mutation("sign lost", "subtract", lambda g, out, x, y: (g, g), lambda x, y: F["sin"](x - y).sum(), SQUARE),
     Mutation("one input forgotten", "add", lambda g, out, x, y: (g, None), lambda x, y: F["sin"](x + y).sum(), SQUARE),
     Mutation("sign of the divisor", "divide", lambda g, out, x, y: (g / y, g * x / (y * y)), binary("divide"), SQUARE),
     Mutation("divisor not squared", "divide", lambda g, out, x, y: (g / y, -g * x / y), binary("divide"), SQUARE),
-    Mutation("sides swapped", "where", lambda g, out, c, x, y: (None, F["where"](c, 0.0, g), F["where"](c, g, 0.0)),
-             lambda x, y: (F["where"](np.eye(4) > 0, x, y) * x).sum(), SQUARE),
-    Mutation("passes outside the bounds", "clip", lambda g, out, x, **k: (g,), lambda x: (F["clip"](x, 0.7, 1.3) * x).sum()),
-    Mutation("ties of maximum counted twice", "maximum", lambda g, out, x, y: (g * (x >= y), g * (y >= x)),
-             lambda x: F["maximum"](x, x * 1.0).sum()),
-    Mutation("ties of max counted twice", "max", lambda g, out, x, axis, keepdims: (g * (x == out),),
-             at_a_tie("max", np.array([1.0, 1.0, 0.0])), ((3,),)),
+    Mutation(
+        "sides swapped",
+        "where",
+        lambda g, out, c, x, y: (None, F["where"](c, 0.0, g), F["where"](c, g, 0.0)),
+        lambda x, y: (F["where"](np.eye(4) > 0, x, y) * x).sum(),
+        SQUARE,
+    ),
+    Mutation(
+        "passes outside the bounds", "clip", lambda g, out, x, **k: (g,), lambda x: (F["clip"](x, 0.7, 1.3) * x).sum()
+    ),
+    Mutation(
+        "ties of maximum counted twice",
+        "maximum",
+        lambda g, out, x, y: (g * (x >= y), g * (y >= x)),
+        lambda x: F["maximum"](x, x * 1.0).sum(),
+    ),
+    Mutation(
+        "ties of max counted twice",
+        "max",
+        lambda g, out, x, axis, keepdims: (g * (x == out),),
+        at_a_tie("max", np.array([1.0, 1.0, 0.0])),
+        ((3,),),
+    ),
     Mutation("mean for sum", "sum", lambda g, out, x, **k: (F["broadcast_to"](g / x.size, x.shape),), unary("exp")),
-    Mutation("sum spread along the wrong axis", "sum",
-             lambda g, out, x, axis, keepdims: (F["broadcast_to"](g, x.shape),),
-             lambda x, y: F["vecdot"](F["sum"](x * y, axis=1), F["sin"](x[0])), SQUARE),
-    Mutation("missing sum over the broadcast axis", "broadcast_to", only_first_row,
-             lambda x, y: (F["broadcast_to"](x[:1], (4, 4)) * y).sum(), SQUARE),
-    Mutation("bias summed along features", "add",
-             lambda g, out, x, y: (g, F["sum"](g, axis=-1) if g.ndim > y.ndim else g), lambda x, y: F["sin"](x + y[0]).sum(),
-             SQUARE),
-    Mutation("bias averaged over the batch", "add",
-             lambda g, out, x, y: (g, F["sum"](g, axis=0) / 4.0 if g.ndim > y.ndim else g),
-             lambda x, y: F["sin"](x + y[0]).sum(), SQUARE),
-    Mutation("W for Wᵀ", "matmul", lambda g, out, x, y: (g @ y, x.mT @ g if hasattr(x, "mT") else x.T @ g),
-             lambda x, y: F["sin"](x @ y).sum(), SQUARE),
-    Mutation("x for xᵀ", "matmul", lambda g, out, x, y: (g @ (y.mT if hasattr(y, "mT") else y.T), x @ g),
-             lambda x, y: F["sin"](x @ y).sum(), SQUARE),
-    Mutation("batch mean in the weight gradient", "matmul",
-             lambda g, out, x, y: (g @ F["matrix_transpose"](y), F["matrix_transpose"](x) @ g / 4.0),
-             lambda x, y: F["sin"](x @ y).sum(), SQUARE),
-    Mutation("softmax without cross terms", "softmax", lambda g, out, x, axis: (g * out * (1.0 - out),), unary("softmax")),
-    Mutation("softmax sums over the batch", "softmax", lambda g, out, x, axis: (g * out - out * F["sum"](g * out),),
-             unary("softmax")),
-    Mutation("log softmax without its sum", "log_softmax", lambda g, out, x, axis: (g - F["exp"](out),), unary("log_softmax")),
-    Mutation("missing 1/N", "softmax_cross_entropy",
-             lambda g, out, x, t, **k: ((F["softmax"](x) - np.eye(3)[t]) * g, None), mlp("tanh"), LAYERS),
+    Mutation(
+        "sum spread along the wrong axis",
+        "sum",
+        lambda g, out, x, axis, keepdims: (F["broadcast_to"](g, x.shape),),
+        lambda x, y: F["vecdot"](F["sum"](x * y, axis=1), F["sin"](x[0])),
+        SQUARE,
+    ),
+    Mutation(
+        "missing sum over the broadcast axis",
+        "broadcast_to",
+        only_first_row,
+        lambda x, y: (F["broadcast_to"](x[:1], (4, 4)) * y).sum(),
+        SQUARE,
+    ),
+    Mutation(
+        "bias summed along features",
+        "add",
+        lambda g, out, x, y: (g, F["sum"](g, axis=-1) if g.ndim > y.ndim else g),
+        lambda x, y: F["sin"](x + y[0]).sum(),
+        SQUARE,
+    ),
+    Mutation(
+        "bias averaged over the batch",
+        "add",
+        lambda g, out, x, y: (g, F["sum"](g, axis=0) / 4.0 if g.ndim > y.ndim else g),
+        lambda x, y: F["sin"](x + y[0]).sum(),
+        SQUARE,
+    ),
+    Mutation(
+        "W for Wᵀ",
+        "matmul",
+        lambda g, out, x, y: (g @ y, x.mT @ g if hasattr(x, "mT") else x.T @ g),
+        lambda x, y: F["sin"](x @ y).sum(),
+        SQUARE,
+    ),
+    Mutation(
+        "x for xᵀ",
+        "matmul",
+        lambda g, out, x, y: (g @ (y.mT if hasattr(y, "mT") else y.T), x @ g),
+        lambda x, y: F["sin"](x @ y).sum(),
+        SQUARE,
+    ),
+    Mutation(
+        "batch mean in the weight gradient",
+        "matmul",
+        lambda g, out, x, y: (g @ F["matrix_transpose"](y), F["matrix_transpose"](x) @ g / 4.0),
+        lambda x, y: F["sin"](x @ y).sum(),
+        SQUARE,
+    ),
+    Mutation(
+        "softmax without cross terms", "softmax", lambda g, out, x, axis: (g * out * (1.0 - out),), unary("softmax")
+    ),
+    Mutation(
+        "softmax sums over the batch",
+        "softmax",
+        lambda g, out, x, axis: (g * out - out * F["sum"](g * out),),
+        unary("softmax"),
+    ),
+    Mutation(
+        "log softmax without its sum", "log_softmax", lambda g, out, x, axis: (g - F["exp"](out),), unary("log_softmax")
+    ),
+    Mutation(
+        "missing 1/N",
+        "softmax_cross_entropy",
+        lambda g, out, x, t, **k: ((F["softmax"](x) - np.eye(3)[t]) * g, None),
+        mlp("tanh"),
+        LAYERS,
+    ),
     Mutation("t - y for y - t", "softmax_cross_entropy", scaled("softmax_cross_entropy", -1.0), mlp("tanh"), LAYERS),
-    Mutation("cotangent ignored", "softmax_cross_entropy",
-             lambda g, out, x, t, **k: ((F["softmax"](x) - np.eye(3)[t]) / 3.0, None),
-             lambda *a: mlp("tanh")(*a) * 5.0, LAYERS),
-    Mutation("σ′ beside cross-entropy (seed 003)", "sigmoid_cross_entropy",
-             lambda g, out, x, t, **k: ((F["sigmoid"](x) - t) * F["sigmoid"](x) * (1.0 - F["sigmoid"](x)) * g / 3.0, None),
-             lambda x: F["sigmoid_cross_entropy"](x, (np.arange(12).reshape(3, 4) % 2).astype(float))),
-    Mutation("uniform weights", "logsumexp", lambda g, out, x, **k: (F["broadcast_to"](g / x.size, x.shape),),
-             lambda x: F["logsumexp"](x * 2.0) * x.sum()),
-    Mutation("adjoint not reversed", "cumulative_sum", lambda g, out, x, axis: (F["cumulative_sum"](g, axis=axis),),
-             lambda x: F["vecdot"](F["cumulative_sum"](x), F["cos"](x)), ((4,),)),
-    Mutation("adjoint not flipped back", "flip", lambda g, out, x, axis: (g,), lambda x: (F["flip"](x, axis=0) * x * x).sum()),
-    Mutation("rolled on", "roll", lambda g, out, x, **k: (F["roll"](g, **k),), lambda x: (F["roll"](x, 1, axis=0) * x * x).sum()),
-    Mutation("cropped one off", "pad", lambda g, out, x, **k: (g[:4],),
-             lambda x: F["sum"](F["square"](F["pad"](x, ((1, 1),))) * np.arange(6.0)), ((4,),)),
-    Mutation("repeated index overwritten", "getitem", overwritten,
-             lambda x: F["vecdot"](x[np.array([0, 2, 2, 1])], np.arange(1.0, 5.0)), ((3,),)),
-    Mutation("parts in the wrong place", "concat", reversed_parts,
-             lambda x, y: (F["concat"]([x, y], axis=0) * np.arange(32.0).reshape(8, 4)).sum(), SQUARE),
-    Mutation("column order", "reshape", lambda g, out, x, **k: (F["matrix_transpose"](F["reshape"](g, x.shape[::-1])),),
-             lambda x: (F["reshape"](x, (12,)) * np.arange(12.0)).sum()),
-    Mutation("permutation for its inverse", "permute_dims", lambda g, out, x, axes: (F["permute_dims"](g, axes=axes),),
-             lambda x: (F["permute_dims"](x, (1, 2, 0)) * np.arange(27.0).reshape(3, 3, 3)).sum(), ((3, 3, 3),)),
-    Mutation("not transposed back", "matrix_transpose", lambda g, out, x: (g,),
-             lambda x, y: (F["matrix_transpose"](x) * y).sum(), SQUARE),
-    Mutation("not divided by the factor", "prod", lambda g, out, x, **k: (g * F["broadcast_to"](out, x.shape),),
-             lambda x: F["prod"](x) * x.sum(), ((4,),)),
-]  # fmt: skip
+    Mutation(
+        "cotangent ignored",
+        "softmax_cross_entropy",
+        lambda g, out, x, t, **k: ((F["softmax"](x) - np.eye(3)[t]) / 3.0, None),
+        lambda *a: mlp("tanh")(*a) * 5.0,
+        LAYERS,
+    ),
+    Mutation(
+        "σ′ beside cross-entropy (seed 003)",
+        "sigmoid_cross_entropy",
+        lambda g, out, x, t, **k: ((F["sigmoid"](x) - t) * F["sigmoid"](x) * (1.0 - F["sigmoid"](x)) * g / 3.0, None),
+        lambda x: F["sigmoid_cross_entropy"](x, (np.arange(12).reshape(3, 4) % 2).astype(float)),
+    ),
+    Mutation(
+        "uniform weights",
+        "logsumexp",
+        lambda g, out, x, **k: (F["broadcast_to"](g / x.size, x.shape),),
+        lambda x: F["logsumexp"](x * 2.0) * x.sum(),
+    ),
+    Mutation(
+        "adjoint not reversed",
+        "cumulative_sum",
+        lambda g, out, x, axis: (F["cumulative_sum"](g, axis=axis),),
+        lambda x: F["vecdot"](F["cumulative_sum"](x), F["cos"](x)),
+        ((4,),),
+    ),
+    Mutation(
+        "adjoint not flipped back", "flip", lambda g, out, x, axis: (g,), lambda x: (F["flip"](x, axis=0) * x * x).sum()
+    ),
+    Mutation(
+        "rolled on",
+        "roll",
+        lambda g, out, x, **k: (F["roll"](g, **k),),
+        lambda x: (F["roll"](x, 1, axis=0) * x * x).sum(),
+    ),
+    Mutation(
+        "cropped one off",
+        "pad",
+        lambda g, out, x, **k: (g[:4],),
+        lambda x: F["sum"](F["square"](F["pad"](x, ((1, 1),))) * np.arange(6.0)),
+        ((4,),),
+    ),
+    Mutation(
+        "repeated index overwritten",
+        "getitem",
+        overwritten,
+        lambda x: F["vecdot"](x[np.array([0, 2, 2, 1])], np.arange(1.0, 5.0)),
+        ((3,),),
+    ),
+    Mutation(
+        "parts in the wrong place",
+        "concat",
+        reversed_parts,
+        lambda x, y: (F["concat"]([x, y], axis=0) * np.arange(32.0).reshape(8, 4)).sum(),
+        SQUARE,
+    ),
+    Mutation(
+        "column order",
+        "reshape",
+        lambda g, out, x, **k: (F["matrix_transpose"](F["reshape"](g, x.shape[::-1])),),
+        lambda x: (F["reshape"](x, (12,)) * np.arange(12.0)).sum(),
+    ),
+    Mutation(
+        "permutation for its inverse",
+        "permute_dims",
+        lambda g, out, x, axes: (F["permute_dims"](g, axes=axes),),
+        lambda x: (F["permute_dims"](x, (1, 2, 0)) * np.arange(27.0).reshape(3, 3, 3)).sum(),
+        ((3, 3, 3),),
+    ),
+    Mutation(
+        "not transposed back",
+        "matrix_transpose",
+        lambda g, out, x: (g,),
+        lambda x, y: (F["matrix_transpose"](x) * y).sum(),
+        SQUARE,
+    ),
+    Mutation(
+        "not divided by the factor",
+        "prod",
+        lambda g, out, x, **k: (g * F["broadcast_to"](out, x.shape),),
+        lambda x: F["prod"](x) * x.sum(),
+        ((4,),),
+    ),
+]
 
 CAUGHT: list[str] = []
 
 
 @pytest.fixture(scope="module", autouse=True)
-def catch_rate() -> Iterator[None]:
+def catch_rate(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
-    print(f"\nplanted derivatives caught and named: {len(set(CAUGHT))} of {len(MUTATIONS)}")
+    plugins = request.config.pluginmanager
+    with plugins.getplugin("capturemanager").global_and_fixture_disabled():
+        text = f"planted derivatives caught and named: {len(set(CAUGHT))} of {len(MUTATIONS)}"
+        plugins.getplugin("terminalreporter").write_line(text)
 
 
 def plant(monkeypatch: pytest.MonkeyPatch, op: str, rule: Rule) -> None:

@@ -91,7 +91,7 @@ class Composition:
         parts = self._parts(k, ways)
         exact = against(parts)
         if exact.verdict is Verdict.RIGHT:
-            if result.verdict is Verdict.WRONG and not self.kinks:
+            if result.verdict is Verdict.WRONG and not self.kinks and not self._bent(k, ways, against, scale):
                 text = "differences of the function and of its operations disagree (a kink inside the step?)"
                 return replace(result, verdict=Verdict.UNSURE), WHOLE, text
             return exact, PARTS, ""
@@ -100,12 +100,16 @@ class Composition:
                 doubt = doubt + np.abs(parts.low - np.clip(parts.low, whole.low, whole.high))
         return against(parts, doubt), PARTS, ""
 
-    def _whole(self, k: int, ways: Sequence[Array], scale: float) -> _Numeric:
+    def _bent(self, k: int, ways: Sequence[Array], against: Callable[[_Numeric], Comparison], scale: float) -> bool:
+        """True when the differences of the function only disagree from afar: units that switch inside the step."""
+        return against(self._whole(k, ways, scale, (2.0**-14, 2.0**-20))).verdict is not Verdict.WRONG
+
+    def _whole(self, k: int, ways: Sequence[Array], scale: float, sizes: Sequence[float] = (1.0, 2.0**-8)) -> _Numeric:
         far = reach(self.system.values[k])
         found = []
         for way in ways:
             best: tuple[float, float, float] | None = None
-            for size in (far, far * 2.0**-8):
+            for size in (far * s for s in sizes):
 
                 def phi(t: float, way: Array = way * size) -> Array:
                     values = [v + t * way if i == k else v for i, v in enumerate(self.system.values)]

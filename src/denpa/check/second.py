@@ -67,7 +67,10 @@ def _along(
         def phi(t: float, w: Array = way[place]) -> Array:
             args = [a + t * w if k == place else a for k, a in enumerate(case.args)]
             parts = Case(case.op, args, case.params).rule((g + t * w if place == COTANGENT else g)[()], wanted)
-            return np.asarray([np.sum(parts[k] * x) for k, x in v.items() if parts[k] is not None] or [0.0])
+            # element by element, not summed: a jump (ReLU′ inside the step) then shows in its own large error
+            return np.concatenate(
+                [np.ravel(parts[k] * x) for k, x in v.items() if parts[k] is not None] or [np.zeros(1)]
+            )
 
         try:
             slope = line_slope(phi, eps=case.eps)
