@@ -40,6 +40,22 @@ def test_gradients_that_are_handed_out_cannot_be_changed_in_place() -> None:
         grads[x][0] = 9  # add hands the same array to both inputs
 
 
+def test_a_gradient_is_never_lost_through_a_list_or_numpys_plain_array() -> None:
+    x = dp.tensor(2.0)
+    y = x * x
+    for lose in (
+        lambda: dp.tensor([x, y]),
+        lambda: np.array([x, y]),
+        lambda: np.sum([x, y]),
+        lambda: np.asarray(y),
+        lambda: dp.exp([x, y]),
+    ):
+        with pytest.raises(UsageError, match=r"denpa\.stack"):
+            lose()
+    assert np.asarray(y.value) == 4.0
+    assert np.asarray(dp.constant([1.0, 2.0])).tolist() == [1.0, 2.0]
+
+
 def test_no_grad_computes_and_records_nothing() -> None:
     x = dp.tensor(3.0)
     with dp.no_grad():

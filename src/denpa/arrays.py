@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from denpa.errors import DTypeError
+from denpa.errors import DenpaError, DTypeError
 
 Array: TypeAlias = Any  # np.ndarray, np.generic, or another array-API array inside an engine
 Shape: TypeAlias = tuple[int, ...]
@@ -55,6 +55,8 @@ def as_value(data: Any, dtype: Any = None) -> Array:
         return np.float64(data)
     try:
         value = np.array(data, dtype=dtype)
+    except DenpaError:  # a Tensor inside a list, which says what to do
+        raise
     except (ValueError, TypeError) as error:
         raise DTypeError("not an array of numbers", got=f"{type(data).__name__}: {error}") from error
     if value.dtype.kind not in "biufc":

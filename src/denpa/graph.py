@@ -194,6 +194,14 @@ class Tensor:
         return freeze(np.asarray(self.node.value))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        """The value, for NumPy; UsageError when a gradient flows here and would be lost without a word."""
+        if self.node.requires:
+            raise UsageError(
+                "NumPy asks for the plain array of a Tensor: the gradient would stop here without a word",
+                where=user_line(),
+                got=repr(self.node),
+                fix="use denpa.stack([...]) for a list of Tensors, or t.value for the numbers alone",
+            )
         return np.array(self.node.value, dtype=dtype, copy=copy)
 
     def __float__(self) -> float:
@@ -380,7 +388,7 @@ class Tensor:
         return self._call("clip", min, max)
 
     def dot(self, other: Any) -> Tensor:
-        return self._call("matmul", other)
+        return self._call("dot", other)
 
     # -- protocols -----------------------------------------------------------------------------------------------------
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
