@@ -131,10 +131,10 @@ def errors(targets: Array, predictions: Array) -> dict[str, float]:
 
     R² = 1 − Σ(t − y)² / Σ(t − t̄)², for several outputs the mean of theirs; NaN where the targets do not vary.
     """
+    if not len(targets):
+        return dict.fromkeys(("mean_absolute_error", "root_mean_squared_error", "r2"), math.nan)
     t = np.asarray(targets, np.float64).reshape(len(targets), -1)
     y = np.asarray(predictions, np.float64).reshape(t.shape)
-    if not t.size:
-        return dict.fromkeys(("mean_absolute_error", "root_mean_squared_error", "r2"), math.nan)
     spread = ((t - t.mean(axis=0)) ** 2).sum(axis=0)
     residual = ((t - y) ** 2).sum(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
