@@ -100,3 +100,9 @@ def test_the_thread_count_is_set_and_put_back() -> None:
     with machine.threads(1):
         assert machine.blas_threads() == 1
     assert machine.blas_threads() == before
+
+
+def test_small_steps_get_one_thread() -> None:
+    with machine.threads(2):
+        assert machine.threads_for(2.4e7) == 1
+        assert machine.threads_for(1e9) == 2

@@ -24,8 +24,8 @@ class Config:
 
     source, target, task: as for `data.read`.  hidden: units of the hidden layers.  learning_rate: None takes the
     optimiser's own.  valid, test: fractions of the rows that are kept out.  clip: largest global gradient norm,
-    0 for none.  threads: of the linear algebra library, 0 for as many as it has now.  checkpoint_seconds: the longest
-    time between two checkpoints.
+    0 for none.  threads: of the linear algebra library, 0 to choose by the size of a step.  checkpoint_seconds: the
+    longest time between two checkpoints.
     """
 
     source: str = "digits"

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,7 @@ def train(
         output=network.output,
         loss=network.loss_function.name,
         engine=engine(config.engine).name,
-        threads=config.threads or machine.blas_threads(),
+        threads=config.threads or machine.threads_for(_flops(network, config.batch_size)),
     )
     prepared = parts(network, data, inputs, targets, rows)
     durable.make_folder(out, what="the run folder")
@@ -183,6 +184,11 @@ def _record_failure(run: Run, error: DenpaError) -> None:
         run.update(status="failed", ended=now(), error=str(error))
     except DenpaError as second:  # the disk is full for the status, too: one message for both
         error.add_note(f"the run's status could not be saved either\n{second}")
+
+
+def _flops(network: Network, batch_size: int) -> float:
+    """Floating-point operations of one step, about: three products a layer, two operations a weight and row."""
+    return 6.0 * batch_size * sum(n_in * n_out for n_in, n_out in pairwise(network.units))
 
 
 def _model(trainer: Loop, run: Run) -> Predictor:
