@@ -16,7 +16,7 @@ import numpy as np
 
 from denpa.arrays import Array, Shape, freeze, namespace
 from denpa.errors import DenpaError, DTypeError, GradientError, IndexingError, ShapeError, UsageError, user_line
-from denpa.graph import FUNCTIONS, Node, Tensor, _recording, lift
+from denpa.graph import FUNCTIONS, Node, Tensor, _recording, leaf, lift
 
 ShapeRule = Callable[..., Shape | None]
 Sampler = Callable[[np.random.Generator], Iterable[tuple[tuple[Any, ...], dict[str, Any]]]]
@@ -118,7 +118,7 @@ class Primitive:
             else:
                 value = value[()]
         if not _recording.get():
-            return Tensor(Node(None, (), {}, value, False))
+            return Tensor(leaf(value, "constant"))
         requires = False
         if self.differentiable:
             for n in nodes:
@@ -159,12 +159,10 @@ class Primitive:
             return error
         shapes = ", ".join(f"{a.dtype}{list(a.shape)}" for a in args)
         settings = "".join(f", {k}={v!r}" for k, v in params.items())
-        kind: type[DenpaError] = ShapeError
+        kind: type[DenpaError] = ShapeError  # AxisError, an axis that is not there, is a ValueError too
         if isinstance(error, TypeError):
             kind = DTypeError
-        elif not isinstance(
-            error, ValueError
-        ):  # AxisError is both: an axis that is not there
+        elif not isinstance(error, ValueError):
             kind = IndexingError
         return kind(f"{self.name}: {error}", where=user_line(), got=f"{self.name}({shapes}{settings})")
 
