@@ -49,7 +49,7 @@ class Composition:
         self.system, self.leaves, self.rng, self.kinks = system, leaves, rng, kinks
         self.graph = graph_of(outputs, leaves, system.names)
         self.gradients = cotangents(outputs, system.seeds, leaves)
-        self.eps = max(float(np.finfo(o.dtype).eps) for o in outputs)
+        self.eps = 4 * max(float(np.finfo(o.dtype).eps) for o in outputs)  # many operations, not one
         self.rtol = tolerance(min((o.dtype for o in outputs), key=lambda d: d.itemsize), system.order)
         self.weights = np.concatenate([np.ravel(s) for s in system.seeds])
 

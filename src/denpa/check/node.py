@@ -24,6 +24,7 @@ from denpa.primitive import Primitive, broadcast, same
 
 ELEMENTS = 32  # inputs up to this size are checked element by element, larger ones along directions
 DIRECTIONS = 2
+LENGTHS = (1.0, 2.0**-6, 2.0**-12)  # of a step: the first that gives an answer good enough is taken
 
 
 @dataclass(frozen=True)
@@ -220,10 +221,10 @@ def _columns(case: Case, u: Array, i: int, rtol: float) -> _Interval:
 
 def steps_along(base: Mapping[int, Array], args: Sequence[Array]) -> Iterator[dict[int, Array]]:
     """One direction in several lengths: long, shorter (a kink nearby), and each element in proportion to its input."""
-    for size in (1.0, 2.0**-6, 2.0**-12):
+    for size in LENGTHS:
         yield {i: b * size for i, b in base.items()}
-    if any(np.any(np.abs(args[i]) < 1) and np.any(args[i]) for i in base if i >= 0):
-        yield {i: b * np.abs(args[i]) if i >= 0 else b * 0.0 for i, b in base.items()}
+    if any(np.any(np.abs(args[i]) < 1) and np.any(args[i]) for i in base):
+        yield {i: b * np.abs(args[i]) for i, b in base.items()}
 
 
 def _directions(

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from denpa.arrays import Array, is_float
-from denpa.check.node import Case, cotangents, reach
+from denpa.check.node import LENGTHS, Case, cotangents, reach
 from denpa.graph import Graph, Node, Tensor, leaf
 from denpa.numeric import Slope
 from denpa.ops.shaping import sum_to
@@ -43,7 +43,7 @@ def _through(node: Node, ways: Mapping[int, Array], scale: float) -> Array:
     unit = {i: w / norm for i, w in ways.items()}
     best: Slope | None = None
     far = max(reach(case.args[i]) for i in ways)
-    for size in (1.0, 2.0**-6, 2.0**-12):
+    for size in LENGTHS:
         step = size * far * scale
         slope = case.slope({i: w * step for i, w in unit.items()}, levels=4)
         slope = Slope(slope.value / step, slope.error / step, slope.left, slope.right, slope.kink, slope.evaluations)
