@@ -15,6 +15,7 @@ from denpa.check import CheckReport, Verdict, check, tolerance
 from denpa.check.verdict import compare, factor
 from denpa.graph import FUNCTIONS as F
 from denpa.primitive import REGISTRY, Primitive, broadcast, primitive, same
+from tests.test_against_rivals import Program, denpa_library
 
 SEEDS = range(10)
 
@@ -68,6 +69,18 @@ def test_right_functions_of_every_kind() -> None:
         assert report, str(report)
         assert report.verdict is Verdict.RIGHT
         assert {r.order for r in report.rows} == {1, 2}
+
+
+def test_no_false_alarm_on_random_programs() -> None:
+    """Right programs of many operations are never called wrong, and nearly always right."""
+    library = denpa_library()
+    verdicts = []
+    for seed in range(24):
+        program = Program(seed)
+        report = check(lambda *xs, p=program: p.run(library, xs), *program.inputs, seed=seed, probes=2, raises=False)
+        assert report.verdict is not Verdict.WRONG, f"seed {seed}\n{program}\n{report}"
+        verdicts.append(report.verdict)
+    assert verdicts.count(Verdict.RIGHT) >= 23
 
 
 def test_cancellation_is_no_mistake() -> None:
