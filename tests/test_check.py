@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.test_against_rivals import Program, denpa_library
 
 import denpa as dp
 from denpa import nn
@@ -15,7 +16,6 @@ from denpa.check import CheckReport, Verdict, check, tolerance
 from denpa.check.verdict import compare, factor
 from denpa.graph import FUNCTIONS as F
 from denpa.primitive import REGISTRY, Primitive, broadcast, primitive, same
-from tests.test_against_rivals import Program, denpa_library
 
 SEEDS = range(10)
 
