@@ -16,6 +16,8 @@ from denpa.engine.values import Statement, Store, Task, Value, View, full, resha
 
 FLOATS = ("float32", "float64")
 DTYPES = (*FLOATS, "int64", "int32", "bool", "uint8", "uint64")
+OWN = 1 << 22  # multiply-adds of a product up to which our own kernels are faster than BLAS
+LONG = 256  # terms of a dot product from which on it is worth its horizontal sum
 MAX_BATCH = 1 << 12  # products of one batched matmul; more go to the fallback
 
 # -Σ [t log σ(x) + (1 − t) log σ(−x)] as |x|·c + log1p(e^−|x|): see ops.losses.sigmoid_cross_entropy.
@@ -36,6 +38,7 @@ class Lowering:
         self.tasks: list[Task] = []
         self.env: dict[Term, View] = {}
         self.fallbacks: list[str] = []
+        self.turned: dict[View, View] = {}
         self.transposed = transposed
         self.users = users(outputs.values())
         for root in outputs.values():
@@ -137,6 +140,8 @@ class Lowering:
         """out ← α·a·b + β·base for matrices; base has the place of out, or is copied there by the planner."""
         a, b = self._steps(a), self._steps(b)
         m, k, n = *a.shape, b.shape[1]
+        if m >= 8 and 1 < k < LONG and m * n * k <= OWN and b.strides[1] != 1 and out.strides[1] == 1 < n:
+            b = self._turned(b)
         reads = [a, b, *([base] if base is not None else []), *[v for _, v in (alpha, beta) if v is not None]]
         self.add(
             "matmul", reads, [out], term, alpha=alpha, beta=beta, a=a, b=b, base=base, flops=2 * m * n * k,
@@ -150,6 +155,14 @@ class Lowering:
             return view
         out = full(self.value(view.shape, view.dtype, row_major=True))
         return self.loop("copy", "x", [view], view.shape, view.dtype, out=out)
+
+    def _turned(self, view: View) -> View:
+        """A copy of a matrix with its rows contiguous: short dot products cost more than turning the weights once."""
+        if view not in self.turned:
+            out = full(self.value(view.shape, view.dtype, row_major=True))
+            self.add("transpose", [view], [out], None, title="transpose")
+            self.turned[view] = out
+        return self.turned[view]
 
     def _accumulate(self, term: Term, found: Accumulation) -> View:
         a, b, base = self.env[found.a], self.env[found.b], self.env[found.base]

@@ -24,7 +24,7 @@ from denpa.engine.values import Task, Value, View, full
 from denpa.errors import UsageError
 from denpa.graph import Graph
 
-SMALL = 1 << 15  # multiply-adds of the largest product of a network that is run by loops, samples contiguous
+SMALL = 1 << 16  # multiply-adds of the largest product of a network that is run by loops, samples contiguous
 FEW = 8  # samples below which contiguous samples do not fill a vector
 
 

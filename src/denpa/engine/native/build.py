@@ -117,7 +117,7 @@ def _foundation() -> bytes:
     parts = [version, llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten(), sys.platform]
     parts += [os.environ.get(name, "") for name in ("NUMBA_BOUNDSCHECK", "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES")]
     digest = hashlib.sha256("\0".join(parts).encode())
-    for file in ("build.py", "intrinsics.py", "mathematics.py", "vecmath.py"):
+    for file in ("build.py", "intrinsics.py", "mathematics.py", "vectors.py", "vecmath.py"):
         path = Path(__file__).with_name(file)
         digest.update(path.read_bytes() if path.exists() else b"")
     return digest.digest()
@@ -223,10 +223,21 @@ def _compile(kernel: Kernel, symbol: str) -> bytes:
             value.name = symbol
         elif not value.is_declaration:
             value.linkage = "internal"  # numba's names repeat between processes; only ours is seen by other kernels
+    _without_errors(llvm, module)
     missing = [f.name for f in module.functions if f.is_declaration and not _known(f.name)]
     if missing:
         raise DenpaError(f"kernel {kernel.title} calls what is not there", got=", ".join(missing))
     return bytes(_machine().emit_object(module))
+
+
+def _without_errors(llvm: Any, module: Any) -> None:
+    """Drop numba's error reports: kernels raise nothing, and once only one function is visible LLVM can see it."""
+    passes = llvm.create_new_module_pass_manager()
+    passes.add_ipsccp_pass()
+    passes.add_simplify_cfg_pass()
+    passes.add_global_dead_code_eliminate_pass()
+    passes.add_strip_dead_prototype_pass()
+    passes.run(module, llvm.create_pass_builder(_machine(), llvm.create_pipeline_tuning_options()))
 
 
 def _known(name: str) -> bool:

@@ -6,13 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from denpa.engine.lower import OWN
 from denpa.engine.native.blas import gemm_address
 from denpa.engine.native.build import Kernel
 from denpa.engine.native.generate import Generator, address
 from denpa.engine.values import Task, View, full
 
-LOOPS = 64 * 16 * 16  # multiply-adds below which plain loops beat BLAS
-THIN = 1 << 18  # the same for products with a vector: there BLAS has nothing to reuse
 
 
 @dataclass
@@ -53,11 +52,11 @@ def _matmul(encoder: Encoder, task: Task) -> list[tuple[Kernel, list[int]]]:
     m, k, n = *a.shape, b.shape[1]
     blas = gemm_address(dtype)
     work = m * n * k
-    if not blas and work > LOOPS:
+    if not blas and work > OWN:
         encoder.notes.append(f"matmul {m}×{k}·{k}×{n}: plain loops, no BLAS with 64-bit integers was found")
     if not _unit(c, 1):  # cᵀ = bᵀ aᵀ
         a, b, c = _transposed(b), _transposed(a), _transposed(c)
-    loops = work <= LOOPS or (min(m, n, k) == 1 and work <= THIN) or not blas
+    loops = work <= OWN or not blas
     tail = [*scalars[0], *scalars[1]]
     if loops:
         found = _plain(a, b, c, dtype, tail)
@@ -75,10 +74,10 @@ def _transposed(view: View) -> View:
 
 
 def _plain(a: View, b: View, c: View, dtype: str, tail: list[int]) -> tuple[Kernel, list[int]] | None:
-    if _unit(a, 1) and _unit(b, 0) and (a.shape[1] >= 8 or not _unit(b, 1)):
-        form = "dots"
-    elif _unit(b, 1) and _unit(c, 1):
+    if _unit(b, 1) and _unit(c, 1) and not (a.shape[1] > 1 == b.shape[1]):
         form = "rows"
+    elif _unit(a, 1) and _unit(b, 0):
+        form = "dots"
     elif _unit(a, 0) and _unit(c, 0):
         a, b, c, form = _transposed(b), _transposed(a), _transposed(c), "rows"
     else:
@@ -108,6 +107,12 @@ def _scalar(self: Encoder, factor: tuple[float, View | None]) -> tuple[int, int]
 
 
 Encoder.scalar = _scalar  # type: ignore[attr-defined]
+
+
+def _transpose(encoder: Encoder, task: Task) -> list[tuple[Kernel, list[int]]]:
+    source, target = task.reads[0], task.writes[0]
+    numbers = [*source.shape[::-1], at(source), at(target), source.strides[1], target.strides[0]]
+    return [(Kernel("transpose", (source.dtype.name,)), numbers)]
 
 
 def _softmax(encoder: Encoder, task: Task) -> list[tuple[Kernel, list[int]]]:
@@ -144,6 +149,7 @@ def _call(encoder: Encoder, task: Task) -> list[tuple[Kernel, list[int]]]:
 RULES: dict[str, Callable[[Encoder, Task], list[tuple[Kernel, list[int]]]]] = {
     "loop": _loop,
     "matmul": _matmul,
+    "transpose": _transpose,
     "softmax": _softmax,
     "cross_entropy": _cross_entropy,
     "one_hot": _one_hot,

@@ -122,6 +122,17 @@ def select(context: Any, condition: Any, x: Any, y: Any) -> Any:
 
 
 @extending.intrinsic
+def float_from_bits(context: Any, bits: Any, dtype: Any) -> Any:
+    """The floating-point number with these bits; both of one size."""
+    kind = dtype.dtype
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.bitcast(arguments[0], context.get_data_type(kind))
+
+    return kind({32: int32, 64: int64}[kind.bitwidth], dtype), generate
+
+
+@extending.intrinsic
 def cblas_gemm(
     context: Any, address: Any, flags: Any, sizes: Any, alpha: Any, a: Any, b: Any, beta: Any, c: Any
 ) -> Any:

@@ -19,8 +19,8 @@ from denpa.engine.native.intrinsics import (
     call,
     cblas_gemm,
     int64,
+    numba,
     plus,
-    plus_product,
     pointer,
     select,
     types,
@@ -28,6 +28,7 @@ from denpa.engine.native.intrinsics import (
     view,
 )
 from denpa.engine.native.mathematics import functions
+from denpa.engine.native.vectors import COLUMNS, ROWS, dots_block, lanes, rows_block, transpose_block
 
 STEP, STOP = 0, 1  # places in the header
 
@@ -156,74 +157,115 @@ def gemm(dtype: str) -> Any:
 
 
 def product(dtype: str, form: str) -> Any:
-    """C ← α·A·B + β·C by plain loops, which beat BLAS below about 64 × 16 × 16.
+    """C ← α·A·B + β·C without BLAS, which is slower below about 128 × 128 × 128.
 
     [m, n, k, A, B, C, A's strides by row and by k, B's by k and by column, C's by row and by column, then α, β as in
-    gemm].  form "rows": B and C are contiguous along a row, "dots": A along a row and B along a column.
+    gemm].  form "rows": B and C are contiguous along a row; "dots": A along a row and B along a column.
     """
     real = CODES[dtype]
-    zero = 0.0
+    item, wide = real.bitwidth // 8, lanes(real.bitwidth)
 
     def rows(arena: Any, code: Any, constants: Any) -> None:
         m, n, k = code[0], code[1], code[2]
-        item = real_size
-        alpha, beta = real(constants[code[12]]), real(constants[code[14]])
-        if code[13] >= 0:
-            alpha *= view(arena + code[13], 1, real)[0]
-        if code[15] >= 0:
-            beta *= view(arena + code[15], 1, real)[0]
-        a = view(arena + code[3], (m - 1) * code[6] + (k - 1) * code[7] + 1, real)
-        for i in range(m):
-            c = view(arena + code[5] + i * code[10] * item, n, real)
-            if beta == zero:
-                for j in range(n):
-                    c[j] = zero
-            elif beta != real(1.0):
-                for j in range(n):
-                    c[j] *= beta
-            p = 0
-            while p + 4 <= k:
-                at = i * code[6] + p * code[7]
-                a0, a1 = alpha * a[at], alpha * a[at + code[7]]
-                a2, a3 = alpha * a[at + 2 * code[7]], alpha * a[at + 3 * code[7]]
-                b0 = view(arena + code[4] + p * code[8] * item, n, real)
-                b1 = view(arena + code[4] + (p + 1) * code[8] * item, n, real)
-                b2 = view(arena + code[4] + (p + 2) * code[8] * item, n, real)
-                b3 = view(arena + code[4] + (p + 3) * code[8] * item, n, real)
-                for j in range(n):
-                    c[j] += a0 * b0[j] + a1 * b1[j] + a2 * b2[j] + a3 * b3[j]
-                p += 4
-            while p < k:
-                a0 = alpha * a[i * code[6] + p * code[7]]
-                b0 = view(arena + code[4] + p * code[8] * item, n, real)
-                for j in range(n):
-                    c[j] += a0 * b0[j]
-                p += 1
+        alpha, beta = factor(arena, code, constants, 12), factor(arena, code, constants, 14)
+        a_row, a_k, b_k, c_row = code[6] * item, code[7] * item, code[8] * item, code[10] * item
+        vectors = (n + wide - 1) // wide
+        j = 0
+        while j < vectors:
+            left = vectors - j
+            width = COLUMNS if left >= COLUMNS and left != COLUMNS + 1 else min(left, 2)
+            last = wide if j + width < vectors else n - (vectors - 1) * wide
+            b, c = arena + code[4] + j * wide * item, arena + code[5] + j * wide * item
+            if width == 1:
+                strip1(m, k, arena + code[3], a_row, a_k, b, b_k, c, c_row, alpha, beta, last)
+            elif width == 2:
+                strip2(m, k, arena + code[3], a_row, a_k, b, b_k, c, c_row, alpha, beta, last)
+            else:
+                strip3(m, k, arena + code[3], a_row, a_k, b, b_k, c, c_row, alpha, beta, last)
+            j += width
 
     def dots(arena: Any, code: Any, constants: Any) -> None:
         m, n, k = code[0], code[1], code[2]
-        item = real_size
-        alpha, beta = real(constants[code[12]]), real(constants[code[14]])
-        if code[13] >= 0:
-            alpha *= view(arena + code[13], 1, real)[0]
-        if code[15] >= 0:
-            beta *= view(arena + code[15], 1, real)[0]
-        c = view(arena + code[5], (m - 1) * code[10] + (n - 1) * code[11] + 1, real)
-        for i in range(m):
-            a = view(arena + code[3] + i * code[6] * item, k, real)
-            for j in range(n):
-                b = view(arena + code[4] + j * code[9] * item, k, real)
-                total = real(0.0)
-                for p in range(k):
-                    total = plus_product(total, a[p], b[p])
-                at = i * code[10] + j * code[11]
-                if beta == zero:
-                    c[at] = alpha * total
-                else:
-                    c[at] = alpha * total + beta * c[at]
+        alpha, beta = factor(arena, code, constants, 12), factor(arena, code, constants, 14)
+        a_row, b_column, c_row, c_column = code[6] * item, code[9] * item, code[10] * item, code[11] * item
+        i = 0
+        while i < m:
+            a, c = arena + code[3] + i * a_row, arena + code[5] + i * c_row
+            if m - i >= 4:
+                band4(n, k, a, a_row, arena + code[4], b_column, c, c_row, c_column, alpha, beta)
+                i += 4
+            else:
+                band1(n, k, a, a_row, arena + code[4], b_column, c, c_row, c_column, alpha, beta)
+                i += 1
 
-    real_size = real.bitwidth // 8
+    factor = _factor(real)
+    strip1, strip2, strip3 = _strip(1), _strip(2), _strip(3)
+    band1, band4 = _band(1), _band(4)
     return rows if form == "rows" else dots
+
+
+def _factor(real: Any) -> Any:
+    @numba.njit(error_model="numpy", forceinline=True)
+    def factor(arena: Any, code: Any, constants: Any, at: Any) -> Any:
+        """α or β: a constant, times a scalar of the arena where one is given."""
+        value = real(constants[code[at]])
+        if code[at + 1] >= 0:
+            value *= view(arena + code[at + 1], 1, real)[0]
+        return value
+
+    return factor
+
+
+def _strip(vectors: int) -> Any:
+    """All rows of C, some vectors wide."""
+
+    @numba.njit(error_model="numpy", forceinline=True)
+    def strip(m: Any, k: Any, a: Any, a_row: Any, a_k: Any, b: Any, b_k: Any, c: Any, c_row: Any,
+              alpha: Any, beta: Any, last: Any) -> None:  # fmt: skip
+        i = 0
+        while i + ROWS <= m:
+            rows_block(k, a + i * a_row, a_row, a_k, b, b_k, c + i * c_row, c_row, alpha, beta, last, ROWS, vectors)
+            i += ROWS
+        while i + 2 <= m:
+            rows_block(k, a + i * a_row, a_row, a_k, b, b_k, c + i * c_row, c_row, alpha, beta, last, 2, vectors)
+            i += 2
+        if i < m:
+            rows_block(k, a + i * a_row, a_row, a_k, b, b_k, c + i * c_row, c_row, alpha, beta, last, 1, vectors)
+
+    return strip
+
+
+def _band(rows: int) -> Any:
+    """All columns of C, some rows high, by dot products."""
+
+    @numba.njit(error_model="numpy", forceinline=True)
+    def band(n: Any, k: Any, a: Any, a_row: Any, b: Any, b_column: Any, c: Any, c_row: Any, c_column: Any,
+             alpha: Any, beta: Any) -> None:  # fmt: skip
+        j = 0
+        while j + 4 <= n:
+            dots_block(k, a, a_row, b + j * b_column, b_column, c + j * c_column, c_row, c_column, alpha, beta, rows, 4)
+            j += 4
+        while j < n:
+            dots_block(k, a, a_row, b + j * b_column, b_column, c + j * c_column, c_row, c_column, alpha, beta, rows, 1)
+            j += 1
+
+    return band
+
+
+def transpose(dtype: str) -> Any:
+    """[rows, columns, source, target, stride of a source row, of a target row]: both contiguous along their rows."""
+    real = CODES[dtype]
+    item, wide = real.bitwidth // 8, lanes(real.bitwidth)
+
+    def kernel(arena: Any, code: Any, constants: Any) -> None:
+        m, n, a_row, c_row = code[0], code[1], code[4] * item, code[5] * item
+        for i in range(0, m, wide):
+            for j in range(0, n, wide):
+                a = arena + code[2] + i * a_row + j * item
+                c = arena + code[3] + j * c_row + i * item
+                transpose_block(a, a_row, c, c_row, m - i, n - j, real)
+
+    return kernel
 
 
 def softmax(dtype: str) -> Any:
@@ -261,8 +303,6 @@ def softmax(dtype: str) -> Any:
 
 
 def _largest(real: Any) -> Any:
-    from denpa.engine.native.intrinsics import numba
-
     @numba.njit(error_model="numpy", forceinline=True)
     def largest(x: Any, start: Any, k: Any) -> Any:
         """The largest of k elements; NaN beside NaN."""
@@ -358,5 +398,5 @@ def one_hot(labels: str, dtype: str) -> Any:
 
 FACTORIES: dict[str, Callable[..., Any]] = {
     f.__name__: f
-    for f in (drive, gather, fetch, record, copy, finite, gemm, product, softmax, cross_entropy, argmax, one_hot)
+    for f in (drive, gather, fetch, record, copy, finite, gemm, product, transpose, softmax, cross_entropy, argmax, one_hot)
 }
