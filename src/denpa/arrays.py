@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from denpa.errors import DenpaError, DTypeError
+from denpa.errors import DenpaError, DTypeError, user_line
 
 Array: TypeAlias = Any  # np.ndarray, np.generic, or another array-API array inside an engine
 Shape: TypeAlias = tuple[int, ...]
@@ -58,10 +58,11 @@ def as_value(data: Any, dtype: Any = None) -> Array:
     except DenpaError:  # a Tensor inside a list, which says what to do
         raise
     except (ValueError, TypeError) as error:
-        raise DTypeError("not an array of numbers", got=f"{type(data).__name__}: {error}") from error
+        raise DTypeError("not an array of numbers", where=user_line(), got=f"{type(data).__name__}: {error}") from error
     if value.dtype.kind not in "biufc":
         raise DTypeError(
             "not an array of numbers",
+            where=user_line(),
             got=f"dtype {value.dtype}",
             want="bool, integer, float or complex",
             fix="encode text and missing values as numbers first",
