@@ -166,9 +166,10 @@ __version__ = "0.1.0"
 def __getattr__(name: str) -> Any:
     """The parts that not every program needs are loaded when they are first asked for."""
     if name in ("check", "check_primitive", "CheckReport"):
-        import denpa.check
+        import denpa.check as package
 
-        found = getattr(denpa.check, name)
+        # The package is callable, and stands for its function: its first load binds the name `check` here in any case.
+        found: Any = package if name == "check" else getattr(package, name)
     elif name == "numerical_gradient":
         from denpa.numeric import numerical_gradient as found
     elif name == "nn":
