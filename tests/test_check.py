@@ -436,6 +436,9 @@ def test_factor() -> None:
     assert factor(0 * n, n, n, noise) == 0.0
     assert factor(n + 1, n, n, noise) is None
     assert factor(n, 0 * n, 0 * n, noise) is None
+    half = np.where(np.arange(n.size) % 2, n, 0)
+    assert factor(3 * half, half, half, noise) == pytest.approx(3)
+    assert factor(n - half, half, half, noise) is None  # a mask turned round is not "zero"
 
 
 def test_tolerances() -> None:
