@@ -104,7 +104,9 @@ class Notation:
             return self.first[element]
         if kind == "activation" and layer == self.depth and self.last:
             return self.last[element]
-        return (self.elements if element else self.vectors).get(kind)
+        if element and kind in self.elements:
+            return self.elements[kind]
+        return None if element and kind not in ("function", "slope", "rate") else self.vectors.get(kind)
 
     def _symbol(self, template: str, layer: int, at: At, sample: int | str | None) -> Symbol:
         to, source = ("" if n is None else str(n + self.units_from) for n in (at if isinstance(at, tuple) else (at, None)))
@@ -165,8 +167,8 @@ def _seed_001() -> Notation:
             "sample_loss": "L",
             "delta": r"\boldsymbol{\delta}^{(<ls>)}",
             "rate": r"\eta",
-            "function": r"\psi^{(<l>)}",
-            "slope": r"\left(\psi^{(<l>)}\right)'",
+            "function": r"\mathbf{f}^{(<l>)}",
+            "slope": r"\left(\mathbf{f}^{(<l>)}\right)'",
         },
         elements={
             "weight": "W_{<ij>}^{(<l>)}",
@@ -175,6 +177,8 @@ def _seed_001() -> Notation:
             "activation": "z_{<i>}^{(<ls>)}",
             "target": "y_{<i>}<(k)>",
             "delta": r"\delta_{<i>}^{(<ls>)}",
+            "function": r"\psi^{(<l>)}",
+            "slope": r"\left(\psi^{(<l>)}\right)'",
         },
         last=(r"\hat{\mathbf{y}}<(k)>", r"\hat{y}_{<i>}<(k)>"),
         layout=Layout(bias_column=True, columns=True),

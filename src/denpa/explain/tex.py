@@ -294,7 +294,8 @@ def _script(text: str, table: dict[int, int], mark: str) -> str:
 
 def _alone(text: str) -> str:
     """`text` in parentheses unless it reads as one factor."""
-    return f"({text})" if re.search(r"[ +/]|(?<!^)−", text) and not _closed(text) else text
+    outside = re.sub(r"[\[(][^\[\]()]*[\])]", "", text)
+    return f"({text})" if re.search(r"[ +/]|(?<!^)−", outside) and not _closed(text) else text
 
 
 def _closed(text: str) -> bool:
