@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from denpa.cli import progress
-from denpa.errors import EXIT_INTERRUPTED, UsageError
-from denpa.formatting import duration, number, percent
+from denpa.cli import figures, progress
+from denpa.errors import EXIT_INTERRUPTED, DenpaError, UsageError
+from denpa.formatting import duration
 
 if TYPE_CHECKING:
     from denpa.train.training import Trained
@@ -132,20 +132,22 @@ def _run(go: Callable[..., Trained], out: Path, quiet: bool) -> int:
 
 
 def _result(trained: Trained) -> None:
+    """Write the report, then print: a reader that goes away must not cost the report, nor a full disk the figures."""
     e = trained.evaluation
     if e is None:
         raise UsageError("the run has no evaluation", where=str(trained.run.path))
-    report = write_report(trained)  # before anything is printed: a reader that goes away must not cost it
+    failed, report = None, None
+    try:
+        report = write_report(trained)
+    except DenpaError as error:
+        failed = error
     name = {"test": "test", "valid": "validation", "train": "training"}[trained.evaluated_on]
-    for key, value in e.values.items():
-        text = percent(value) if key == "accuracy" else number(value)
-        beside = ""
-        if key in e.baseline:
-            base = e.baseline[key]
-            beside = f"   (always guessing {e.baseline_name}: {percent(base) if key == 'accuracy' else number(base)})"
-        click.echo(f"{name} {key.replace('_', ' ')}: {text}{beside}")
+    for line in figures.lines(e, name):
+        click.echo(line)
     click.echo(f"{e.rows:,} {name} rows; trained for {duration(trained.run.info['seconds'])}")
     click.echo(f"run:    {trained.run.path}")
+    if failed is not None:
+        raise failed
     click.echo(f"report: {report}")
 
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import click
 
+from denpa.cli import figures
 from denpa.errors import UsageError
-from denpa.formatting import number, percent
 
 
 @click.command()
@@ -87,10 +87,8 @@ def evaluate(run: Path, file: str, as_json: bool) -> None:
         click.echo(json.dumps(facts | ({"confusion": e.confusion.tolist()} if e.confusion is not None else {})))
         return
     click.echo(f"{e.rows:,} rows")
-    for key, value in e.values.items():
-        show = percent if key == "accuracy" else number
-        beside = f"   (always guessing {e.baseline_name}: {show(e.baseline[key])})" if key in e.baseline else ""
-        click.echo(f"{key.replace('_', ' ')}: {show(value)}{beside}")
+    for line in figures.lines(e):
+        click.echo(line)
     if e.confusion is not None and len(e.confusion) <= 20:
         click.echo(_confusion(e.confusion.tolist(), model.targets.classes))
 
