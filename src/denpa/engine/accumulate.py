@@ -38,7 +38,9 @@ def accumulations(
         if term.kind == "add":
             pairs.append((term.inputs[1], term.inputs[0]))
         for left, right in pairs:
-            match = left.shape == right.shape == term.shape and _match(left, right, -1.0 if term.kind == "subtract" else 1.0, users, state)
+            match = left.shape == right.shape == term.shape and _match(
+                left, right, -1.0 if term.kind == "subtract" else 1.0, users, state
+            )
             if match:
                 found[term], inner = match
                 skipped |= inner

@@ -89,6 +89,9 @@ def fuse(tasks: list[Task], kept: Collection[Value], smallest: int = 2) -> list[
     """The tasks with loops joined.  kept: values that somebody outside reads.  Loops below `smallest` elements stay."""
     graph = Dependencies(tasks)
     kept = set(kept)
+    place = {
+        task: i for i, task in enumerate(graph.tasks)
+    }  # candidates in a fixed order: the same graph, the same kernels
     for consumer in list(graph.tasks):
         if consumer.kind != "loop" or _size(consumer) < smallest:
             continue
@@ -97,7 +100,7 @@ def fuse(tasks: list[Task], kept: Collection[Value], smallest: int = 2) -> list[
             candidates = [p for p in graph.before[consumer] if p.kind == "loop" and p not in tried]
             if not candidates:
                 break
-            producer = candidates[0]
+            producer = max(candidates, key=place.__getitem__)
             tried.add(producer)
             if _fits(producer, consumer) and not graph.reaches(graph.after[producer] - {consumer}, consumer):
                 read_elsewhere = {v.value for t in graph.after[producer] - {consumer} for v in t.reads}

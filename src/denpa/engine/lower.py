@@ -151,7 +151,7 @@ class Lowering:
     def _steps(self, view: View) -> View:
         """The view, or a copy, with rows or columns contiguous and the other stride positive: what products can read."""
         (m, n), (r, c) = view.shape, view.strides
-        if (c == 1 or n <= 1) and (r >= n or m <= 1) or (r == 1 or m <= 1) and (c >= m or n <= 1):
+        if ((c == 1 or n <= 1) and (r >= n or m <= 1)) or ((r == 1 or m <= 1) and (c >= m or n <= 1)):
             return view
         out = full(self.value(view.shape, view.dtype, row_major=True))
         return self.loop("copy", "x", [view], view.shape, view.dtype, out=out)
@@ -230,12 +230,12 @@ def _indexed(lowering: Lowering, term: Term, views: list[View]) -> View | str:
 
 def _as_numpy(view: View, move: Callable[[Any], Any]) -> View:
     """Let NumPy work out strides and offset, on an array of bytes that nobody reads."""
-    start = max(-view.extent[0], 0) + view.offset
     memory = np.empty(1, np.uint8)
     dummy = np.lib.stride_tricks.as_strided(memory, view.shape, view.strides, writeable=False)
     moved = move(dummy)
+    if not isinstance(moved, np.ndarray):  # NumPy makes a scalar of one element: of shape (), so it was that before
+        return view
     shift = moved.__array_interface__["data"][0] - memory.__array_interface__["data"][0] if moved.size else 0
-    del start
     return View(view.value, tuple(moved.shape), tuple(moved.strides), view.offset + shift)
 
 

@@ -7,7 +7,7 @@ with what is dead.  A new parameter takes the old one's place when nobody needs 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from denpa.engine.fuse import Dependencies
 from denpa.engine.values import Task, Value, View, full
@@ -18,21 +18,16 @@ HEADER = 64  # bytes at the start of the arena: the step's number and the stop f
 
 @dataclass
 class Layout:
-    """tasks in order; places: value → the value whose memory it has; checked: how many tasks run before the check."""
+    """tasks in order; places: value → the value whose memory it takes; copies: (carried value, state) at the end of a step."""
 
     tasks: list[Task]
     places: dict[Value, Value]
-    checked: int
     copies: list[tuple[View, View]]
     size: int = HEADER
-    intervals: list[tuple[int, int, int, int]] = field(default_factory=list)  # start, end, first task, last task
 
 
-def arrange(tasks: Sequence[Task], carry: Sequence[tuple[Value, View]], early: Collection[Value]) -> Layout:
-    """An order in which carried values replace old ones in place, as many as can.
-
-    carry: (state, its next value).  early: values that must be known before any state changes (they are checked).
-    """
+def arrange(tasks: Sequence[Task], carry: Sequence[tuple[Value, View]]) -> Layout:
+    """An order in which carried values replace old ones in place, as many as can.  carry: (state, its next value)."""
     graph = Dependencies(tasks)
     readers: dict[Value, list[Task]] = {}
     writers: dict[Value, list[Task]] = {}
@@ -41,24 +36,19 @@ def arrange(tasks: Sequence[Task], carry: Sequence[tuple[Value, View]], early: C
             readers.setdefault(view.value, []).append(task)
         for view in task.writes:
             writers.setdefault(view.value, []).append(task)
-    before_check = graph.ancestors([t for v in early for t in writers.get(v, ())])
     places: dict[Value, Value] = {}
     copies: list[tuple[View, View]] = []
     for old, new in carry:
         writer = writers.get(new.value, [])
         if (
             new.value.kind == "temporary" and new.whole and new.value not in places and len(writer) == 1
-            and writer[0] not in before_check and new.strides == old.strides and _replaces(writer[0], old, new)
-            and _anti(graph, readers.get(old, ()), writer[0])
+            and new.strides == old.strides and _replaces(writer[0], old, new)
+            and _wait(graph, readers.get(old, ()), writer[0])
         ):  # fmt: skip
             places[new.value] = old
         else:
             copies.append((new, full(old)))
-    in_place = {writers[new][0] for new in places}
-    order = graph.order(late=[t for t in graph.tasks if t not in before_check])
-    checked = max((i + 1 for i, t in enumerate(order) if t in before_check), default=0)
-    assert not any(t in in_place for t in order[:checked])
-    return Layout(order, places, checked, copies)
+    return Layout(graph.order(), places, copies)
 
 
 def _replaces(writer: Task, old: Value, new: View) -> bool:
@@ -72,7 +62,7 @@ def _replaces(writer: Task, old: Value, new: View) -> bool:
     return stores[new].reduce is None and all(v == full(old) for v in views) and writer.shape == old.shape
 
 
-def _anti(graph: Dependencies, readers: Sequence[Task], writer: Task) -> bool:
+def _wait(graph: Dependencies, readers: Sequence[Task], writer: Task) -> bool:
     """Let every other reader of the old value run before its writer; False when that is a circle."""
     others = [r for r in readers if r is not writer]
     if any(graph.reaches([writer], r) for r in others):

@@ -13,9 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import prod
 
-from denpa.arrays import Shape
 from denpa.engine.fuse import fuse
 from denpa.engine.lower import Lowering
 from denpa.engine.memory import Layout, allocate, arrange
@@ -30,21 +28,20 @@ FEW = 8  # samples below which contiguous samples do not fill a vector
 
 @dataclass(eq=False)
 class Plan:
-    """Tasks in order.  The first `checked` leave the state alone; then `finite` is checked; the rest changes the state.
+    """Tasks in order.
 
-    inputs: where each input has to be; outputs: where each output is afterwards (not those carried).
-    copies: carried values that could not take the old ones' place.
+    inputs: where each input has to be; outputs: where each output is afterwards (not those carried); carried: the state
+    that a step replaces; copies: what has to be copied there at its end because it could not be computed in place.
     """
 
     graph: Graph
     tasks: list[Task]
-    checked: int
     inputs: dict[str, Value]
     outputs: dict[str, View]
-    finite: tuple[str, ...]
     copies: list[tuple[View, View]]
     constants: list[Value]
     state: list[Value]
+    fresh: list[Value]
     layout: Layout
     bytes: int
     fallbacks: tuple[str, ...] = ()
@@ -71,17 +68,16 @@ def plan(
     carry: Mapping[str, str] | None = None,
     by_row: Sequence[str] = (),
     by_step: Sequence[str] = (),
-    finite: Sequence[str] = (),
     fused: bool = True,
 ) -> Plan:
     """The plan for some of the graph's outputs (all when None).
 
-    carry, by_row, by_step, finite: as in `denpa.engine.Step`.  fused=False leaves every operation a task of its own.
+    carry, by_row, by_step: as in `denpa.engine.Step`.  fused=False leaves every operation a task of its own.
     """
     carry = dict(carry or {})
     names = list(graph.outputs if outputs is None else outputs)
     names += [n for n in carry.values() if n not in names]
-    for name in (*names, *finite):
+    for name in names:
         if name not in graph.outputs:
             raise UsageError(f"the graph has no output {name!r}", want=f"one of: {', '.join(graph.outputs)}")
     terms = Terms(graph, names)
@@ -101,15 +97,14 @@ def plan(
     metrics = {n: lowering.rows(lowering.outputs[n]) for n in names if n not in carry.values()}
     kept = {v.value for v in metrics.values()} | {v.value for _, v in carried}
     tasks = fuse(lowering.tasks, kept) if fused else lowering.tasks
-    early = {v.value for v in metrics.values()}
-    layout = arrange(tasks, carried, early)
+    layout = arrange(tasks, carried)
     fresh = [v for n, v in inputs.items() if n in by_row or n in by_step]
     state = [v for n, v in inputs.items() if n not in by_row and n not in by_step]
     constants = _constants(layout.tasks, [*metrics.values(), *[v for _, v in carried]])
     allocate(layout, [*state, *constants], kept, fresh)
     return Plan(
-        graph, layout.tasks, layout.checked, inputs, metrics, tuple(finite), layout.copies, constants, state, layout,
-        layout.size, tuple(lowering.fallbacks), {old: inputs[old] for old in carry},
+        graph, layout.tasks, inputs, metrics, layout.copies, constants, state, fresh,
+        layout, layout.size, tuple(lowering.fallbacks), {old: inputs[old] for old in carry},
     )  # fmt: skip
 
 
@@ -136,7 +131,3 @@ def _constants(tasks: Sequence[Task], views: Sequence[View]) -> list[Value]:
     found = dict.fromkeys(v.value for t in tasks for v in t.reads)
     found.update(dict.fromkeys(v.value for v in views))
     return [value for value in found if value.kind == "constant"]
-
-
-def size_of(shape: Shape) -> int:
-    return prod(shape)

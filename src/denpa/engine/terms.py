@@ -82,7 +82,13 @@ class Terms:
         return self.make(REGISTRY[name], arguments, params, shape, dtype, None)
 
     def make(
-        self, op: Primitive, arguments: Sequence[Term], params: Mapping[str, Any], shape: Shape, dtype: Any, node: Node | None
+        self,
+        op: Primitive,
+        arguments: Sequence[Term],
+        params: Mapping[str, Any],
+        shape: Shape,
+        dtype: Any,
+        node: Node | None,
     ) -> Term:
         """The term for an operation: an older one when it is the same, simpler when it can be."""
         arguments = tuple(self._seen_through(op, a, shape) for a in arguments)
@@ -117,11 +123,19 @@ class Terms:
         if op.name in ("multiply", "divide") and len(arguments) == 2:
             pairs = [(first, arguments[1])] + ([(arguments[1], first)] if op.name == "multiply" else [])
             for x, y in pairs:
-                if y.data is not None and y.size == 1 and y.data.item() == 1 and x.shape == tuple(shape) and x.dtype == dtype:
+                if (
+                    y.data is not None
+                    and y.size == 1
+                    and y.data.item() == 1
+                    and x.shape == tuple(shape)
+                    and x.dtype == dtype
+                ):
                     return x
         return None
 
-    def _folded(self, op: Primitive, arguments: Sequence[Term], params: Mapping[str, Any], shape: Shape) -> Array | None:
+    def _folded(
+        self, op: Primitive, arguments: Sequence[Term], params: Mapping[str, Any], shape: Shape
+    ) -> Array | None:
         if any(a.data is None for a in arguments) or not arguments:
             return None
         if prod(shape) > max(FOLD, *(a.size for a in arguments)) or (op.name == "broadcast_to" and prod(shape) > 1):

@@ -84,7 +84,9 @@ class View:
     def broadcast(self, shape: Shape) -> View:
         """Repeated to a shape by NumPy's rules: stride 0 along repeated axes."""
         added = len(shape) - len(self.shape)
-        strides = [0] * added + [s if n == m else 0 for n, m, s in zip(self.shape, shape[added:], self.strides, strict=True)]
+        strides = [0] * added + [
+            s if n == m else 0 for n, m, s in zip(self.shape, shape[added:], self.strides, strict=True)
+        ]
         return View(self.value, tuple(shape), tuple(strides), self.offset)
 
     def contiguous(self, order: Sequence[int] | None = None) -> bool:

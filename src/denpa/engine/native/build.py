@@ -117,7 +117,7 @@ def _foundation() -> bytes:
     parts = [version, llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten(), sys.platform]
     parts += [os.environ.get(name, "") for name in ("NUMBA_BOUNDSCHECK", "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES")]
     digest = hashlib.sha256("\0".join(parts).encode())
-    for file in ("build.py", "intrinsics.py", "mathematics.py", "vectors.py", "vecmath.py"):
+    for file in ("build.py", "intrinsics.py", "vectors.py", "vecbits.py", "vecmath.py", "vecmath_tables.py"):
         path = Path(__file__).with_name(file)
         digest.update(path.read_bytes() if path.exists() else b"")
     return digest.digest()

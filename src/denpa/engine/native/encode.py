@@ -13,7 +13,6 @@ from denpa.engine.native.generate import Generator, address
 from denpa.engine.values import Task, View, full
 
 
-
 @dataclass
 class Encoder:
     """The constants that instructions refer to by number, and the functions that are called back."""

@@ -17,7 +17,7 @@ from denpa.engine.values import Store, Task, View
 HEAD = '''"""{title}"""
 from math import copysign, inf as INF, nan as NAN, pi as PI
 from denpa.engine.native.intrinsics import float32, float64, int32, int64, load, plus, put, select, uint8, uint64
-from denpa.engine.native.mathematics import functions
+from denpa.engine.native.vecmath import functions
 {functions}
 
 def kernel(arena, code, constants):
@@ -141,7 +141,11 @@ class Generator:
 
     def _spread(self, p: Pointer) -> bool:
         """Do several passes of the inner loop add to the same element?"""
-        return p.strides[-1] != 0 or any(s == 0 and n > 1 for s, n in zip(p.strides[:-1], self.sizes, strict=False)) or 0 in self.sizes
+        return (
+            p.strides[-1] != 0
+            or any(s == 0 and n > 1 for s, n in zip(p.strides[:-1], self.sizes, strict=False))
+            or 0 in self.sizes
+        )
 
     def _load(self, pointers: list[Pointer], index: str, depth: int, place: dict[str, str] | None = None) -> None:
         for p in pointers:
@@ -185,7 +189,9 @@ class Generator:
         value, dtype = self.variables[store.source]
         k = self.pointers.index(p)
         if store.reduce is None:
-            self.lines.append("    " * depth + f"put({place[p.name]}, {index}, {converted(value, dtype, p.memory)}, {k})")
+            self.lines.append(
+                "    " * depth + f"put({place[p.name]}, {index}, {converted(value, dtype, p.memory)}, {k})"
+            )
         elif p.strides[-1] == 0:
             wide = "float64" if p.dtype in ("float32", "float64") else "int64"
             name = f"s{p.name[1:]}"

@@ -21,13 +21,12 @@ from denpa.engine.native.intrinsics import (
     int64,
     numba,
     plus,
-    pointer,
     select,
     types,
     uint8,
     view,
 )
-from denpa.engine.native.mathematics import functions
+from denpa.engine.native.vecmath import functions
 from denpa.engine.native.vectors import COLUMNS, ROWS, dots_block, lanes, rows_block, transpose_block
 
 STEP, STOP = 0, 1  # places in the header
@@ -398,5 +397,19 @@ def one_hot(labels: str, dtype: str) -> Any:
 
 FACTORIES: dict[str, Callable[..., Any]] = {
     f.__name__: f
-    for f in (drive, gather, fetch, record, copy, finite, gemm, product, transpose, softmax, cross_entropy, argmax, one_hot)
+    for f in (
+        drive,
+        gather,
+        fetch,
+        record,
+        copy,
+        finite,
+        gemm,
+        product,
+        transpose,
+        softmax,
+        cross_entropy,
+        argmax,
+        one_hot,
+    )
 }

@@ -51,9 +51,7 @@ class NativeProgram:
 
     def __init__(self, step: Step) -> None:
         self.step = step
-        self.plan: Plan = plan(
-            step.graph, carry=step.carry, by_row=step.by_row, by_step=step.by_step, finite=step.finite
-        )
+        self.plan: Plan = plan(step.graph, carry=step.carry, by_row=step.by_row, by_step=step.by_step)
         self._lock = threading.Lock()
         self._memory = np.zeros(self.plan.bytes + 64, np.uint8)
         start = -self._memory.ctypes.data % 64
@@ -81,15 +79,12 @@ class NativeProgram:
                 self._emit(Kernel("gather", (_memory(value),)), numbers, {1: ("data", name), 2: ("rows", name)})
             elif name in self.step.by_step:
                 self._emit(Kernel("fetch"), [value.offset, 0, value.nbytes], {1: ("by_step", name)})
-        for i, task in enumerate(self.plan.tasks):
-            if i == self.plan.checked:
-                self._check()
+        for task in self.plan.tasks:
             for kernel, numbers in encoder.encode(task):
                 self._emit(kernel, numbers)
-        if self.plan.checked >= len(self.plan.tasks):
-            self._check()
         for source, target in self.plan.copies:
             self._emit(Kernel("copy"), [at(source), at(target), source.size * source.dtype.itemsize])
+        self._check()
         self._code_list.append(0)
         self._code = np.array(self._code_list, np.int64)
         self._constants = np.array([*encoder.constants, 0.0], np.float64)
@@ -106,7 +101,7 @@ class NativeProgram:
         self._patches += [(start + i, *what) for i, what in (patches or {}).items()]
 
     def _check(self) -> None:
-        """Metrics are written down, then looked at; nothing has changed the state yet."""
+        """Metrics are written down, then looked at: a step with one that is not finite is the last."""
         for name in self.step.metrics:
             view = self.plan.outputs[name]
             self._emit(Kernel("record"), [at(view), 0, view.size * view.dtype.itemsize], {1: ("metric", name)})
@@ -165,10 +160,10 @@ class NativeProgram:
         if stop == FAILED and self._error is not None:
             error, self._error = self._error, None
             raise error
-        for name, value in self.plan.carried.items():
-            state[name] = freeze(self._array(value).copy())[()]
         if stop == BAD_CLASS:
             self._explain(state, data, rows[done : done + 1], {n: v[done : done + 1] for n, v in by_step.items()})
+        for name, value in self.plan.carried.items():
+            state[name] = freeze(np.array(self._array(value), order="C"))[()]
         end = done + 1 if stop else done
         return {name: values[:end] for name, values in metrics.items()}
 
@@ -195,7 +190,9 @@ class NativeProgram:
         if array.shape[1:] != inner:
             raise ShapeError(f"the data of {name!r} has another shape", got=str(array.shape), want=f"(…, {inner})")
         if rows is not None and rows.size and (rows.min() < 0 or rows.max() >= len(array)):
-            raise ShapeError(f"a row number is outside of {name!r}", got=f"{rows.min()} … {rows.max()}", want=f"0 … {len(array) - 1}")
+            raise ShapeError(
+                f"a row number is outside of {name!r}", got=f"{rows.min()} … {rows.max()}", want=f"0 … {len(array) - 1}"
+            )
 
     def _steps(self, steps: int) -> int:
         """Run them; returns how many were finished.  Between calls of at most a quarter of a second signals are answered."""
@@ -203,7 +200,9 @@ class NativeProgram:
         while done < steps:
             last = min(done + chunk, steps)
             start = time.perf_counter()
-            reached = self._drive(self.arena.ctypes.data, self._code.ctypes.data, self._constants.ctypes.data, done, last)
+            reached = self._drive(
+                self.arena.ctypes.data, self._code.ctypes.data, self._constants.ctypes.data, done, last
+            )
             elapsed = max(time.perf_counter() - start, 1e-9)
             if reached < last:
                 return int(reached)
@@ -221,7 +220,7 @@ class NativeProgram:
             if np.shape(result) != out.shape:
                 raise TrainingError("the shape of a result depends on values", got=f"{task.info['title']}")
             out[...] = result
-        except BaseException as error:  # noqa: BLE001  nothing may leave through machine code
+        except BaseException as error:
             self._error = error
             self._header[STOP] = FAILED
 

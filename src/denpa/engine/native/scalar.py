@@ -14,7 +14,24 @@ from denpa.errors import UsageError
 
 LETTERS = "xyzuvw"
 NUMBERS = {"inf": "INF", "nan": "NAN", "pi": "PI"}
-FUNCTIONS = ("exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "atan", "erf", "erfc")
+WHOLE = ("sigmoid", "softplus")  # primitives that vecmath has as one function, better than their texts say
+FUNCTIONS = (
+    *WHOLE,
+    "exp",
+    "expm1",
+    "log",
+    "log1p",
+    "sqrt",
+    "sin",
+    "cos",
+    "tan",
+    "sinh",
+    "cosh",
+    "tanh",
+    "atan",
+    "erf",
+    "erfc",
+)
 _OPERATORS: dict[type[ast.AST], str] = {
     ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Pow: "**",
     ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!=",
@@ -29,6 +46,8 @@ def statement(s: Statement, arguments: Sequence[tuple[str, str]]) -> str:
         compute = "float64"
     if s.text == "x" and arguments[0][1] == s.dtype:
         return arguments[0][0]
+    if s.name in WHOLE and compute in ("float32", "float64"):
+        return converted(f"{s.name}_{compute}({converted(*arguments[0], compute)})", compute, s.dtype)
     names = {letter: converted(*a, compute) for letter, a in zip(LETTERS, arguments, strict=False)}
     source, truth = _Expression(names, dict(s.params), compute).emit(ast.parse(s.text, mode="eval").body)
     if truth:
@@ -107,6 +126,6 @@ class _Expression:
             return f"(abs({arguments[0]}) == {self.compute}(INF))", True
         if name in ("abs", "copysign"):
             return f"{name}({', '.join(arguments)})", False
-        if name in FUNCTIONS:
+        if name in FUNCTIONS and name not in WHOLE:
             return f"{name}_{self.compute}({arguments[0]})", False
         raise UsageError("not a function of scalar texts", got=name)

@@ -210,7 +210,9 @@ def transpose_block(context: Any, a: Any, a_row: Any, c: Any, c_row: Any, rows: 
 def _swapped(builder: Any, v: _Vectors, lines: list[Any], step: int) -> list[Any]:
     """Swap the off-diagonal squares of side `step` between the lines r and r + step."""
     result = list(lines)
-    low = [i + v.n - step if i & step else i for i in range(v.n)]  # lane i: from the first line, or the second's i − step
+    low = [
+        i + v.n - step if i & step else i for i in range(v.n)
+    ]  # lane i: from the first line, or the second's i − step
     high = [i + v.n if i & step else i + step for i in range(v.n)]
     kind = ir.VectorType(i32, v.n)
     for r in range(v.n):

@@ -1,0 +1,124 @@
+"""Every primitive of the registry gives natively what NumPy gives: values, NaN and inf in the same places, and dtype."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+import numpy as np
+import pytest
+
+import denpa  # noqa: F401  fills the registry
+from denpa.engine import Step
+from denpa.graph import Graph, Tensor, tensor
+from denpa.primitive import REGISTRY, Primitive
+
+pytest.importorskip("numba")
+
+from denpa.engine.native.program import NativeProgram
+from denpa.engine.verify import verify
+
+TOLERANCE = {"float32": 2e-6, "float64": 1e-12}
+EXTREMES = [
+    0.0,
+    -0.0,
+    1.0,
+    -1.0,
+    0.5,
+    -3.25,
+    1e-300,
+    1e-40,
+    1e30,
+    -1e30,
+    90.0,
+    -90.0,
+    800.0,
+    -800.0,
+    np.inf,
+    -np.inf,
+    np.nan,
+]
+
+
+def compare(out: Tensor, inputs: dict[str, Tensor], tolerance: float) -> tuple[str, ...]:
+    """Run the graph natively and hold it against the values recorded; returns the fallbacks."""
+    program = NativeProgram(Step(Graph({"out": out}, inputs), {}))
+    verify(program.plan)
+    state = {name: t.value for name, t in inputs.items()}
+    found = program.run(state, {}, np.zeros((1, 0), np.int64), {})["out"][0]
+    assert found.dtype == out.dtype
+    assert found.shape == out.shape
+    with np.errstate(all="ignore"):
+        np.testing.assert_allclose(found, out.value, rtol=tolerance, atol=tolerance * _size(out.value), equal_nan=True)
+    return program.fallbacks
+
+
+def _size(value: Any) -> float:
+    """Typical size of the finite values: what an absolute error is held against (sums cancel)."""
+    finite = np.abs(np.asarray(value, float)[np.isfinite(value)])
+    return float(finite.max()) if finite.size else 0.0
+
+
+def cast(value: Any, dtype: str) -> Any:
+    value = np.asarray(value)
+    return value.astype(dtype) if value.dtype.kind == "f" else value
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("op", REGISTRY.values(), ids=list(REGISTRY))
+def test_samples(op: Primitive, dtype: str) -> None:
+    if op.samples is None:
+        pytest.skip("it declares no samples")
+    rng = np.random.default_rng(zlib.crc32(op.name.encode()))
+    for args, params in op.samples(rng):
+        inputs = {f"x{i}": tensor(cast(a, dtype)) for i, a in enumerate(args)}
+        with np.errstate(all="ignore"):
+            compare(op(*inputs.values(), **params), inputs, TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize(
+    "op", [o for o in REGISTRY.values() if o.scalar], ids=[o.name for o in REGISTRY.values() if o.scalar]
+)
+def test_extremes(op: Primitive, dtype: str) -> None:
+    """NaN, inf, signed zeros, denormals and what overflows."""
+    with np.errstate(all="ignore"):
+        points = np.array(EXTREMES).astype(dtype)
+        arity = op.arity or 0
+        mesh = np.meshgrid(*[points] * arity, indexing="ij") if arity > 1 else [points]
+        arrays = [np.ascontiguousarray(m.reshape(-1)) for m in mesh]
+        if op.name == "where":
+            arrays[0] = arrays[0] > 0
+        params = {k: {"min": -0.5, "max": 1.0, "dtype": np.dtype(dtype)}[k] for k in op.defaults}
+        inputs = {f"x{i}": tensor(a) for i, a in enumerate(arrays)}
+        out = op(*inputs.values(), **params)
+        program = NativeProgram(Step(Graph({"out": out}, inputs), {}))
+        found = program.run({n: t.value for n, t in inputs.items()}, {}, np.zeros((1, 0), np.int64), {})["out"][0]
+        wanted = out.value
+        np.testing.assert_array_equal(np.isnan(found), np.isnan(wanted))
+        np.testing.assert_array_equal(np.isinf(found), np.isinf(wanted))
+        np.testing.assert_allclose(found, wanted, rtol=TOLERANCE[dtype], atol=0, equal_nan=True)
+
+
+def test_every_primitive_is_lowered_or_a_fallback_with_its_reason() -> None:
+    for op in REGISTRY.values():
+        if op.samples is None:
+            continue
+        for args, params in op.samples(np.random.default_rng(1)):
+            inputs = {f"x{i}": tensor(a) for i, a in enumerate(args)}
+            with np.errstate(all="ignore"):
+                out = op(*inputs.values(), **params)
+            program = NativeProgram(Step(Graph({"out": out}, inputs), {}))
+            calls = [t for t in program.plan.tasks if t.kind == "call"]
+            assert len(calls) == len(program.plan.fallbacks)
+            assert all(reason.startswith(op.name) and ": " in reason for reason in program.plan.fallbacks)
+
+
+def test_a_wrong_kernel_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The broken twin of `compare`: an operation whose scalar text is not what it evaluates."""
+    x = tensor(np.linspace(-1, 1, 5))
+    op = REGISTRY["tanh"]
+    out = op(x)
+    monkeypatch.setattr(op, "scalar", "x")
+    with pytest.raises(AssertionError):
+        compare(out, {"x": x}, 1e-6)
