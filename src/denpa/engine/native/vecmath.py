@@ -103,6 +103,7 @@ def _exponentials(k: Format) -> Functions:
     reduce, tail, power, scale = s.reduce, s.tail, s.power, s.scale
     lowest, highest, last = real(k.exp_low), real(k.exp_high), real(-(k.mantissa + 3))
     zero, half, one, two, tanh_one = real(0), real(0.5), real(1), real(2), real(k.tanh_one)
+    identity = real(0.25 * 2.0**-k.mantissa)  # below, eˣ − 1 rounds to x
 
     @jit
     def exp(x: Any) -> Any:
@@ -116,7 +117,7 @@ def _exponentials(k: Format) -> Functions:
         n, r = reduce(c, c)
         s = power(n - 1)  # half of 2ⁿ, which may be beyond the largest number
         y = fused(s, tail(r), s - half)
-        return copysign(y + y, x)
+        return select(absolute(x) < identity, x, copysign(y + y, x))  # half of a denormal would lose its last bit
 
     @jit
     def tanh(x: Any) -> Any:
