@@ -195,3 +195,24 @@ def backward_into_leaves(t: Tensor, g: Any, accumulate: bool) -> None:
 
 
 FUNCTIONS["backward_into_leaves"] = backward_into_leaves
+
+
+def contributions(gradients: Gradients) -> dict[tuple[Node, int], Array]:
+    """What each edge brought back: (node, i) → the part of ∂root/∂(its i-th input) that came through this node.
+
+    A node's gradient is the sum of the parts on the edges that leave it; the root's own is the cotangent.  Edges without
+    a part (constants, integers, `stop_gradient`) are not in it.  Source: seed 000 §5.2 (local derivative times what
+    arrives), seed 002 (one weight's gradient as a sum over paths).
+    """
+    found: dict[tuple[Node, int], Array] = {}
+    sum_to, astype = FUNCTIONS["sum_to"], FUNCTIONS["astype"]
+    with np.errstate(all="ignore"):
+        for node, g in gradients.by_node.items():
+            if node.op is None:
+                continue
+            wanted = [n in gradients.by_node for n in node.inputs]
+            parts = node.op.pull_back(g, node.value, [n.value for n in node.inputs], node.params, wanted)
+            for i, (n, part) in enumerate(zip(node.inputs, parts, strict=True)):
+                if part is not None and wanted[i]:
+                    found[node, i] = freeze(astype(sum_to(part, n.value.shape), n.value.dtype))
+    return found
