@@ -50,26 +50,28 @@ def units(ctx: click.Context, param: click.Parameter, text: str) -> tuple[int, .
     "--optimizer", default="sgd", show_default=True, help="sgd, momentum, nesterov, adagrad, rmsprop, adam, adamw."
 )
 @click.option("--lr", "learning_rate", type=float, help="Learning rate η; the optimiser's own when left out.")
-@click.option("--momentum", type=float)
-@click.option("--weight-decay", type=float)
+@click.option("--momentum", type=float, help="μ of sgd, momentum, nesterov and rmsprop.")
+@click.option("--weight-decay", type=float, help="λ: adds λ·W to the gradient (adamw: decoupled).")
 @click.option(
     "--clip", type=float, default=0.0, show_default=True, help="Largest norm of the whole gradient; 0 for none."
 )
 @click.option("--schedule", default="constant", show_default=True, help="constant, cosine, step:30:0.1, …")
 @click.option("--batch-size", type=int, default=100, show_default=True)
 @click.option("--epochs", type=int, default=20, show_default=True)
-@click.option("--valid", type=SHARE, help="Share of the rows kept out to watch the training.  [default: see below]")
-@click.option("--test", type=SHARE, default=0.0, show_default=True, help="Share kept out to the end.")
+@click.option("--valid", type=SHARE, default=0.2, show_default=True, help="Share kept out to watch the training.")
+@click.option("--test", type=SHARE, default=0.0, show_default=True, help="Share kept out until the end.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True)
 @click.option("--engine", default="auto", show_default=True)
 @click.option(
-    "--threads", type=int, default=0, show_default=True, help="Of the linear algebra; 0 for as many as it has."
+    "--threads", type=int, default=0, show_default=True, help="Of the linear algebra; 0 to choose by the step's size."
 )
-@click.option("--checkpoint-seconds", type=float, default=30.0, show_default=True)
+@click.option(
+    "--checkpoint-seconds", type=float, default=30.0, show_default=True, help="Longest time between two checkpoints."
+)
 @click.option("--out", type=click.Path(path_type=Path), help=f"The run folder.  [default: a new one in {RUNS}/]")
 @quiet
-def train(source: str, out: Path | None, quiet: bool, valid: float | None, hidden: Any, **options: Any) -> int:
+def train(source: str, out: Path | None, quiet: bool, hidden: Any, **options: Any) -> int:
     """Train a network on SOURCE: a CSV file with a header, an NPZ file, IDX files or a folder of them, or "digits".
 
     The output layer and loss are chosen from the target and said aloud.  One row in five is kept out for validation
@@ -80,8 +82,6 @@ def train(source: str, out: Path | None, quiet: bool, valid: float | None, hidde
     from denpa.train.run import fresh_folder
     from denpa.train.training import train as go
 
-    if valid is not None:
-        options["valid"] = valid
     config = Config(source=source, hidden=hidden, **options)
     data = read(source, config.target, config.task)
     out = out or fresh_folder(RUNS, source)
