@@ -88,10 +88,10 @@ def forward(W: list[Any], x: Any, psi: Callable[[Any], Any]) -> tuple[list[Any],
 
 
 def loss_L(output: str, a_K: Any, y: Any) -> Any:
-    """(19) under softmax; the binary cross-entropy −y log σ(a) − (1 − y) log(1 − σ(a)), summed, under sigmoid."""
+    """(19) under softmax; −y log σ(a) − (1 − y) log(1 − σ(a)) = −ya + log(1 + exp a), summed, under sigmoid."""
     if output == "softmax":
         return -np.sum(y * a_K) + np.log(np.sum(np.exp(a_K)))
-    return np.sum(-y * np.log(sigma(a_K)) - (1 - y) * np.log(1 - sigma(a_K)))
+    return np.sum(-y * a_K + np.log(1 + np.exp(a_K)))
 
 
 def delta_K(output: str, a_K: Any, y: Any) -> Any:
