@@ -12,7 +12,7 @@ import numpy as np
 
 from denpa.arrays import Array
 from denpa.explain import tex
-from denpa.explain.notation import Kind, Notation
+from denpa.explain.notation import Kind, Notation, Symbol
 
 SHOWN = 4  # terms of a sum that are written out
 
@@ -223,12 +223,12 @@ class Equations:
         """a_u = Σ w z + b with symbols, then numbers.  In square brackets: the sum of the terms that are not shown."""
         n = self.notation
         symbols = [
-            rf"{n.symbol('weight', layer, (unit, j)).latex}{self._by}{n.symbol('activation', layer - 1, j).latex}"
+            self._pair(n.symbol("weight", layer, (unit, j)), n.symbol("activation", layer - 1, j, sample=self._first))
             for j in _shown(len(weights))
         ]
         numbers = [rf"{factor(float(weights[j]))} \times {factor(float(below[j]))}" for j in _shown(len(weights))]
         rest = float(weights[SHOWN:] @ below[SHOWN:])
-        left = n.symbol("preactivation", layer, unit).latex
+        left = n.symbol("preactivation", layer, unit, sample=self._first).latex
         more = [] if bias is None else [n.symbol("bias", layer, unit).latex]
         return _equals(left, symbols, numbers, len(weights), rest, more, [] if bias is None else [bias], total)
 
@@ -236,13 +236,13 @@ class Equations:
         """δ_u = (Σ_v w_vu δ_v) ψ′ with symbols, then numbers."""
         n = self.notation
         symbols = [
-            rf"{n.symbol('delta', layer + 1, v).latex}{self._by}{n.symbol('weight', layer + 1, (v, unit)).latex}"
+            self._pair(n.symbol("delta", layer + 1, v, sample=self._first), n.symbol("weight", layer + 1, (v, unit)))
             for v in _shown(len(column))
         ]
         numbers = [rf"{factor(float(deltas[v]))} \times {factor(float(column[v]))}" for v in _shown(len(column))]
         rest = float(column[SHOWN:] @ deltas[SHOWN:])
-        left = n.symbol("delta", layer, unit).latex
-        own = self.applied(n.symbol("slope", layer, unit).latex, n.symbol("preactivation", layer, unit).latex)
+        left = n.symbol("delta", layer, unit, sample=self._first).latex
+        own = self.own_slope(layer, unit)
         tail = "" if slope is None else rf" \times {factor(slope)}"
         sums = [" + ".join([*side, *extra]) for side, extra in zip((symbols, numbers), _rest(len(column), rest), strict=True)]
         if slope is None:
@@ -251,12 +251,52 @@ class Equations:
             rf"{left} = \left({sums[0]}\right){self._by}{own} = \left({sums[1]}\right){tail} = {tex.numeral(total)}"
         )
 
-    def unit_gradient(self, layer: int, unit: int, source: int, delta: float, value: float, total: float) -> str:
-        """∂L/∂w = δ z with symbols, then numbers: (53)."""
+    def unit_error(self, unit: int, output: float, target: float, slope: float | None, total: float) -> str:
+        """δ of an output unit: ŷ − y, with ψ′ where the loss does not contain the output function."""
+        n, K = self.notation, self.depth
+        y, t = (n.symbol(kind, K, unit, sample=self._first).latex for kind in ("activation", "target"))
+        left = n.symbol("delta", K, unit, sample=self._first).latex
+        symbols, numbers = f"{y} - {t}", f"{tex.numeral(output)} - {factor(target)}"
+        if slope is not None:
+            symbols = rf"\left({symbols}\right){self._by}{self.own_slope(K, unit)}"
+            numbers = rf"\left({numbers}\right) \times {factor(slope)}"
+        if self._averaged("") != "":
+            symbols, numbers = (rf"\frac{{1}}{{{self.batch}}} \left({side}\right)" for side in (symbols, numbers))
+        return f"{left} = {symbols} = {numbers} = {tex.numeral(total)}"
+
+    def own_slope(self, layer: int, unit: int) -> str:
+        """ψ′ at one unit's preactivation."""
         n = self.notation
-        left = n.gradient("weight", layer, (unit, source), of="sample_loss").latex
-        right = rf"{n.symbol('delta', layer, unit).latex}{self._by}{n.symbol('activation', layer - 1, source).latex}"
-        return rf"{left} = {right} = {factor(delta)} \times {factor(value)} = {tex.numeral(total)}"
+        inside = n.symbol("preactivation", layer, unit, sample=self._first).latex
+        return self.applied(n.symbol("slope", layer, unit).latex, inside)
+
+    def unit_gradient(self, layer: int, unit: int, source: int, deltas: Array, values: Array, total: float) -> str:
+        """∂L/∂w = δ z with symbols, then numbers (53); over a batch, the mean or sum of that (29)."""
+        n, samples = self.notation, _shown(self.batch)
+        many = self.batch > 1
+        symbols = [
+            self._pair(
+                n.symbol("delta", layer, unit, sample=i if many else None),
+                n.symbol("activation", layer - 1, source, sample=i if many else None),
+            )
+            for i in samples
+        ]
+        numbers = [rf"{factor(float(deltas[i]))} \times {factor(float(values[i]))}" for i in samples]
+        dots, rest = _rest(self.batch, float(deltas[SHOWN:] @ values[SHOWN:]))
+        sides = [" + ".join([*symbols, *dots]), " + ".join([*numbers, *rest])]
+        if many and self.mean and n.per_sample:
+            sides = [rf"\frac{{1}}{{{self.batch}}} \left({side}\right)" for side in sides]
+        one = not many and n.per_sample
+        left = n.gradient("weight", layer, (unit, source), of="sample_loss" if one else "loss").latex
+        return f"{left} = {sides[0]} = {sides[1]} = {tex.numeral(total)}"
+
+    def _pair(self, left: Symbol, right: Symbol) -> str:
+        return left.latex + self._by + right.latex
+
+    @property
+    def _first(self) -> int | None:
+        """The sample that is written out: named only where there are several."""
+        return 0 if self.batch > 1 else None
 
     @property
     def _by(self) -> str:

@@ -44,10 +44,10 @@ SLOPE_TEXTS = {
     "identity": "1",
     "relu": r"\begin{{cases}} 1 & {a} > 0 \\ 0 & {a} \le 0 \end{{cases}}",
     "leaky_relu": r"\begin{{cases}} 1 & {a} > 0 \\ {p} & {a} \le 0 \end{{cases}}",
-    "elu": r"\begin{{cases}} 1 & {a} > 0 \\ {p} \, e^{{{a}}} & {a} \le 0 \end{{cases}}",
-    "gelu": r"\Phi\left({a}\right) + {a} \, \Phi'\left({a}\right)",
+    "elu": r"\begin{{cases}} 1 & {a} > 0 \\ {p} \times e^{{{a}}} & {a} \le 0 \end{{cases}}",
+    "gelu": r"\Phi\left({a}\right) + {a} \times \Phi'\left({a}\right)",
     "softplus": r"\sigma\left({a}\right)",
-    "sigmoid": r"{z} \left(1 - {z}\right)",
+    "sigmoid": r"{z} \times \left(1 - {z}\right)",
     "tanh": r"1 - {{{z}}}^{{2}}",
 }
 

@@ -320,7 +320,7 @@ def _join(items: tuple[Tree, ...]) -> str:
         elif kind in ("function", "word") and out and not out.endswith((" ", "(", "[")):
             out += f" {text}" if kind == "function" else text
         elif kind == "prefix" or _has_base(item, "prefix"):
-            out = f"{out.rstrip()} {text} " if out and out[-1] not in "([−" else f"{text} "
+            out = f"{out.rstrip()} {text} " if out and out[-1] not in "([−" else f"{out}{text} "
         elif out and _names(out) and (text[:1].isalnum() and kind == "letter"):
             out += f" {text}"
         else:
@@ -377,7 +377,7 @@ def _grid(grid: Grid) -> str:
 
 def plain(latex: str) -> str:
     """A formula as plain characters: W⁽¹⁾, ∂L/∂w₁₁², [1, 2; 3, 4] for a matrix of two rows."""
-    return plain_of(parse(latex)).strip()
+    return re.sub(" {2,}", " ", plain_of(parse(latex))).strip()
 
 
 def formula(latex: str) -> Formula:
