@@ -123,3 +123,10 @@ def require(package: str, *, for_: str, extra: str) -> Any:
             f"{for_} needs the package {package!r}, which is not installed",
             fix=f'pip install "denpa[{extra}]"',
         ) from error
+
+
+def installed(package: str) -> bool:
+    """Is an optional package there?  Looked up, not imported."""
+    import importlib.util
+
+    return importlib.util.find_spec(package) is not None

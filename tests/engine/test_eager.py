@@ -83,14 +83,14 @@ def test_with_clipping_and_other_networks(options: dict[str, Any], rng: np.rando
     step = training_step(network, optimizer, d["x"][rows[0]], d["t"][rows[0]], classify=True, clip=0.05)
     want, _ = plain(set_up, 0.05)
     unclipped, _ = plain(set_up)
-    engine().compile(step).run(state, d, rows, by_step)
+    engine("eager").compile(step).run(state, d, rows, by_step)
     assert same_bits(state, want)
     assert not same_bits(state, unclipped), "the limit was never reached: this test would not see a missing clip"
 
 
 def test_the_division_into_calls_does_not_matter(rng: np.random.Generator) -> None:
     network, optimizer, d, rows, by_step, state = setting(rng, "float32", "adam", dropout=0.5)
-    program = engine().compile(training_step(network, optimizer, d["x"][rows[0]], d["t"][rows[0]], classify=True))
+    program = engine("eager").compile(training_step(network, optimizer, d["x"][rows[0]], d["t"][rows[0]], classify=True))
     other = dict(state)
     whole = program.run(state, d, rows, by_step)
     parts = []
@@ -138,8 +138,8 @@ def test_metrics_of_measuring_and_evaluating(rng: np.random.Generator) -> None:
     rows = np.arange(ROWS).reshape(4, 10)
     parameters = {n: p.value for n, p in network.parameters().items()}
     batch = d["x"][:10], d["t"][:10]
-    measured = engine().compile(measuring_step(network, *batch)).run(dict(parameters), d, rows, {})
-    forward = engine().compile(evaluating_step(network, *batch, classify=True)).run(dict(parameters), d, rows, {})
+    measured = engine("eager").compile(measuring_step(network, *batch)).run(dict(parameters), d, rows, {})
+    forward = engine("eager").compile(evaluating_step(network, *batch, classify=True)).run(dict(parameters), d, rows, {})
     for i, chosen in enumerate(rows):
         loss = network.loss(d["x"][chosen], d["t"][chosen])
         gradients = backward(loss)
@@ -160,7 +160,7 @@ def test_a_step_that_is_not_finite_is_the_last_of_its_call(rng: np.random.Genera
     before = {n: v.copy() for n, v in state.items()}
     kept = dict(state)
     step = training_step(network, optimizer, d["x"][rows[0]], d["t"][rows[0]], classify=True)
-    metrics = engine().compile(step).run(state, d, rows, by_step)
+    metrics = engine("eager").compile(step).run(state, d, rows, by_step)
     assert len(metrics["loss"]) == first + 1
     assert np.isnan(metrics["loss"][-1])
     assert same_bits(kept, before), "the arrays a caller kept were changed in place"
@@ -169,7 +169,7 @@ def test_a_step_that_is_not_finite_is_the_last_of_its_call(rng: np.random.Genera
 def test_carried_arrays_are_row_major(rng: np.random.Generator) -> None:
     network, optimizer, d, rows, by_step, state = setting(rng, "float32", "momentum")
     step = training_step(network, optimizer, d["x"][rows[0]], d["t"][rows[0]], classify=True)
-    engine().compile(step).run(state, d, rows, by_step)
+    engine("eager").compile(step).run(state, d, rows, by_step)
     assert all(v.flags.c_contiguous for v in state.values())
 
 
@@ -177,7 +177,7 @@ def test_a_batch_of_another_size_is_refused(rng: np.random.Generator) -> None:
     network, optimizer, d, rows, by_step, state = setting(rng, "float32", "sgd")
     step = training_step(network, optimizer, d["x"][rows[0]], d["t"][rows[0]], classify=True)
     with pytest.raises(ShapeError, match=r"\(steps, 8\)"):
-        engine().compile(step).run(state, d, rows[:, :5], by_step)
+        engine("eager").compile(step).run(state, d, rows[:, :5], by_step)
 
 
 def test_a_step_without_rows(rng: np.random.Generator) -> None:
@@ -186,7 +186,7 @@ def test_a_step_without_rows(rng: np.random.Generator) -> None:
     new = w - 0.1 * (2 * w)
     step = Step(Graph({"new": new, "loss": (w * w).sum()}, {"w": w}), {"w": "new"}, finite=("loss",))
     state = {"w": np.array([3.0, -2.0])}
-    metrics = engine().compile(step).run(state, {}, np.empty((50, 0), np.int64), {})
+    metrics = engine("eager").compile(step).run(state, {}, np.empty((50, 0), np.int64), {})
     assert metrics["loss"].shape == (50,)
     np.testing.assert_allclose(state["w"], np.array([3.0, -2.0]) * 0.8**50, rtol=1e-12)
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from denpa.arrays import Array
-from denpa.errors import UsageError
+from denpa.errors import UsageError, installed
 from denpa.graph import Graph
 
 Rows = npt.NDArray[np.int64]
@@ -90,9 +90,16 @@ class Engine(Protocol):
 
 
 def engine(name: str = "auto") -> Engine:
-    """The engine of that name; "auto" is the fastest one installed.  UsageError when there is none such."""
+    """The engine of that name; "auto" is the fastest one installed.  UsageError when there is none such.
+
+    "native" calls NumPy for what it has no kernel for and lists it; for "native!" that is an error.
+    """
     from denpa.engine.eager import Eager
 
-    if name in ("auto", "eager"):
+    if name == "eager" or (name == "auto" and not (installed("numba") and installed("llvmlite"))):
         return Eager()
-    raise UsageError("unknown engine", got=repr(name), want="auto or eager")
+    if name in ("auto", "native", "native!"):
+        from denpa.engine.native.program import Native
+
+        return Native(strict=name == "native!")
+    raise UsageError("unknown engine", got=repr(name), want="auto, eager, native or native!")

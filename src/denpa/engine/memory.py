@@ -13,7 +13,7 @@ from denpa.engine.fuse import Dependencies
 from denpa.engine.values import Task, Value, View, full
 
 ALIGN = 64  # bytes: a cache line, and the widest vector
-HEADER = 64  # bytes at the start of the arena: the step's number and the stop flag
+HEADER = 256  # bytes at the start of the arena: the step's number, the stop flag, and what threads agree by
 
 
 @dataclass

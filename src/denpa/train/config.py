@@ -14,7 +14,7 @@ from denpa.nn.choices import choose, number, whole
 from denpa.train import toml
 
 SEED_MAX = (1 << 64) - 1
-ENGINES = ("auto", "eager")
+ENGINES = ("auto", "eager", "native", "native!")
 DTYPES = ("float32", "float64")
 
 

@@ -135,7 +135,7 @@ class Generator:
     def _start_reductions(self) -> None:
         for k, p in enumerate(self.pointers):
             if p.store is not None and p.store.reduce is not None and self._spread(p):
-                count = self.number(p.view.value.size)
+                count = self.number(prod(n for n, s in zip(p.view.shape, p.view.strides, strict=True) if s != 0))
                 start = f"{p.memory}({START[p.store.reduce]})"
                 self.lines += [f"for i in range({count}):", f"    put({p.name}, i, {start}, {k})"]
 

@@ -9,6 +9,7 @@ from denpa.errors import require
 numba = require("numba", for_="compiling a kernel of the native engine", extra="native")
 ir = require("llvmlite.ir", for_="compiling a kernel of the native engine", extra="native")
 arrayobj = require("numba.np.arrayobj", for_="compiling a kernel of the native engine", extra="native")
+cgutils = require("numba.core.cgutils", for_="compiling a kernel of the native engine", extra="native")
 extending = require("numba.extending", for_="compiling a kernel of the native engine", extra="native")
 
 types = numba.types
@@ -88,6 +89,16 @@ def pointer(context: Any, address: Any) -> Any:
 
 
 @extending.intrinsic
+def number_of(context: Any, numbers: Any) -> Any:
+    """The address of int64 numbers."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.ptrtoint(arguments[0], ir.IntType(64))
+
+    return types.int64(POINTER), generate
+
+
+@extending.intrinsic
 def advance(context: Any, numbers: Any, count: Any) -> Any:
     """The int64 numbers from the count-th on."""
 
@@ -107,6 +118,75 @@ def call(context: Any, address: Any, arena: Any, code: Any, constants: Any) -> A
         return context.get_dummy_value()
 
     return types.void(types.int64, types.int64, POINTER, CONSTANTS), generate
+
+
+@extending.intrinsic
+def atomic_read(context: Any, address: Any) -> Any:
+    """An int64 that other threads write."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.load_atomic(builder.inttoptr(arguments[0], ir.IntType(64).as_pointer()), "seq_cst", 8)
+
+    return types.int64(types.int64), generate
+
+
+@extending.intrinsic
+def atomic_write(context: Any, address: Any, value: Any) -> Any:
+    """Write an int64 that other threads read, after everything written before."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        place = builder.inttoptr(arguments[0], ir.IntType(64).as_pointer())
+        builder.store_atomic(arguments[1], place, "seq_cst", 8)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64), generate
+
+
+@extending.intrinsic
+def atomic_add(context: Any, address: Any, value: Any) -> Any:
+    """Add to an int64; returns what it was."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.atomic_rmw(
+            "add", builder.inttoptr(arguments[0], ir.IntType(64).as_pointer()), arguments[1], "seq_cst"
+        )
+
+    return types.int64(types.int64, types.int64), generate
+
+
+@extending.intrinsic
+def atomic_swap(context: Any, address: Any, old: Any, new: Any) -> Any:
+    """Write `new` if `old` is there; returns whether it was."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        place = builder.inttoptr(arguments[0], ir.IntType(64).as_pointer())
+        result = builder.cmpxchg(place, arguments[1], arguments[2], "seq_cst")
+        return builder.extract_value(result, 1)
+
+    return types.boolean(types.int64, types.int64, types.int64), generate
+
+
+@extending.intrinsic
+def rest(context: Any, give_way: Any, spins: Any) -> Any:
+    """A moment's pause in a loop that waits; every thousandth one lets other processes run, by the function at `give_way`."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        wait, n = arguments
+        many = builder.icmp_unsigned("==", builder.urem(n, ir.IntType(64)(1000)), ir.IntType(64)(999))
+        with cgutils.if_likely(builder, builder.not_(many)):
+            if ir_triple().startswith("x86"):
+                kind = ir.FunctionType(ir.VoidType(), [])
+                builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.x86.sse2.pause"), [])
+        with builder.if_then(many, likely=False):
+            builder.call(builder.inttoptr(wait, ir.FunctionType(ir.IntType(32), []).as_pointer()), [])
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64), generate
+
+
+def ir_triple() -> str:
+    binding = require("llvmlite.binding", for_="compiling a kernel of the native engine", extra="native")
+    return str(binding.get_process_triple())
 
 
 @extending.intrinsic

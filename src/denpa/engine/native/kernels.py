@@ -16,11 +16,20 @@ from denpa.engine.native.intrinsics import (
     CONSTANTS,
     POINTER,
     advance,
+    atomic_add,
+    atomic_read,
+    atomic_swap,
+    atomic_write,
     call,
     cblas_gemm,
     int64,
+    load,
+    number_of,
     numba,
     plus,
+    pointer,
+    put,
+    rest,
     select,
     types,
     uint8,
@@ -29,24 +38,49 @@ from denpa.engine.native.intrinsics import (
 from denpa.engine.native.vecmath import functions
 from denpa.engine.native.vectors import COLUMNS, ROWS, dots_block, lanes, rows_block, transpose_block
 
-STEP, STOP = 0, 1  # places in the header
+STEP, STOP = 0, 1  # places in the header, as int64
+TICKET, DONE, GROUP, QUIT = 64, 128, 192, 200  # in bytes: what threads agree by, each in a cache line of its own
+SHARED = 1  # in place of a kernel's address: the parts that follow are shared by threads
 
-SIGNATURES = {"drive": types.int64(types.int64, POINTER, CONSTANTS, types.int64, types.int64)}
+SIGNATURES = {
+    "drive": types.int64(types.int64, POINTER, CONSTANTS, *[types.int64] * 4),
+    "help": types.void(types.int64, CONSTANTS, types.int64),
+}
 
 
 def drive() -> Any:
     """Run the program for the steps first … last − 1; returns the step that was stopped, or last.
 
-    An instruction is [kernel's address, length of all its numbers, …]; address 0 ends the program.
+    An instruction is [kernel's address, length of all its numbers, …]; address 0 ends the program.  A group of parts is
+    [SHARED, length with its parts, count, where each part starts …].  threads > 1: others are in `help` meanwhile.
+    The ticket is (group's number, count, next part): who swaps in the next one has that part.
     """
+    take = _take()
 
-    def kernel(arena: Any, code: Any, constants: Any, first: Any, last: Any) -> Any:
+    def kernel(arena: Any, code: Any, constants: Any, first: Any, last: Any, threads: Any, give_way: Any) -> Any:
         header = view(arena, 2, int64)
+        epoch = int64(0)
         for step in range(first, last):
             header[STEP] = step
             at = code
             while at[0] != 0:
-                call(at[0], arena, advance(at, 2), constants)
+                if at[0] != SHARED:
+                    call(at[0], arena, advance(at, 2), constants)
+                elif threads == 1:
+                    for i in range(at[2]):
+                        part = advance(at, at[3 + i])
+                        call(part[0], arena, advance(part, 2), constants)
+                else:
+                    epoch = (epoch + 1) & int64(0xFFFFFF)
+                    atomic_write(arena + DONE, 0)
+                    atomic_write(arena + GROUP, number_of(at))
+                    atomic_write(arena + TICKET, (epoch << int64(32)) | (at[2] << int64(16)))
+                    while take(arena, constants):
+                        pass
+                    spins = int64(0)
+                    while atomic_read(arena + DONE) != at[2]:
+                        rest(give_way, spins)
+                        spins += 1
                 if header[STOP] != 0:
                     return step
                 at = advance(at, at[1])
@@ -55,29 +89,62 @@ def drive() -> Any:
     return kernel
 
 
-def gather(dtype: str) -> Any:
-    """[target, source address, address of row numbers, rows, width, stride of a target row, of a target column].
+def _take() -> Any:
+    @numba.njit(error_model="numpy", forceinline=True)
+    def take(arena: Any, constants: Any) -> Any:
+        """Run one part of the group, when there is one left; says whether there may be more."""
+        ticket = atomic_read(arena + TICKET)
+        count, part = (ticket >> int64(16)) & int64(0xFFFF), ticket & int64(0xFFFF)
+        if part >= count:
+            return False
+        group = pointer(atomic_read(arena + GROUP))
+        if atomic_swap(arena + TICKET, ticket, ticket + 1):
+            at = advance(group, group[3 + part])
+            call(at[0], arena, advance(at, 2), constants)
+            atomic_add(arena + DONE, 1)
+        return True
 
-    Row numbers of step s start at s·rows.
-    """
+    return take
+
+
+def help() -> Any:  # noqa: A001  what a second thread does
+    """Take parts until the driver says that it has left."""
+    take = _take()
+
+    def kernel(arena: Any, constants: Any, give_way: Any) -> None:
+        spins = int64(0)
+        while atomic_read(arena + QUIT) == 0:
+            if take(arena, constants):
+                spins = int64(0)
+            else:
+                rest(give_way, spins)
+                spins += 1
+
+    return kernel
+
+
+def gather(dtype: str) -> Any:
+    """[target, source address, address of row numbers, rows, width, stride of a target row, of a target column,
+     rows of a step, first of them].  Row numbers of step s start at s·(rows of a step)."""
     real = CODES[dtype]
 
     def kernel(arena: Any, code: Any, constants: Any) -> None:
         step = view(arena, 1, int64)[STEP]
         size, width, by_row, by_column = code[3], code[4], code[5], code[6]
-        item = real_size
-        rows = view(code[2] + step * size * 8, size, int64)
-        target = view(arena + code[0], (size - 1) * by_row + (width - 1) * by_column + 1, real)
-        for i in range(size):
-            source = view(code[1] + rows[i] * width * item, width, real)
-            if by_column == 1:
+        rows = view(code[2] + (step * code[7] + code[8]) * 8, size, int64)
+        if by_column == 1:
+            for i in range(size):
+                source = code[1] + rows[i] * width * item
+                target = arena + code[0] + i * by_row * item
                 for j in range(width):
-                    target[i * by_row + j] = source[j]
-            else:
-                for j in range(width):
-                    target[i * by_row + j * by_column] = source[j]
+                    put(target, j, load(source, j, real, 1), 0)
+        else:
+            for j in range(width):
+                target = arena + code[0] + j * by_column * item
+                for i in range(size):
+                    put(target, i * by_row, load(code[1], rows[i] * width + j, real, 1), 0)
 
-    real_size = real.bitwidth // 8
+    item = real.bitwidth // 8
     return kernel
 
 
@@ -399,6 +466,7 @@ FACTORIES: dict[str, Callable[..., Any]] = {
     f.__name__: f
     for f in (
         drive,
+        help,
         gather,
         fetch,
         record,

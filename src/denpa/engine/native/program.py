@@ -16,19 +16,22 @@ import numpy as np
 from denpa.arrays import Array, freeze
 from denpa.engine import Metrics, Rows, Step
 from denpa.engine.eager import EagerProgram
+from denpa.engine.native.blas import single_threaded_blas, threads
 from denpa.engine.native.build import Kernel, address
 from denpa.engine.native.encode import Encoder, at
+from denpa.engine.native.split import parts, ranges
+from denpa.engine.native.team import give_way, help_while
 from denpa.engine.plan import Plan, plan
 from denpa.engine.values import Task, Value, View
 from denpa.errors import ShapeError, TrainingError, UsageError
 
 SECONDS = 0.2  # the longest stay in machine code, aimed at; 0.25 s is promised
 STEP, STOP = 0, 1  # places in the arena's header
+SHARED = 1  # in place of a kernel's address: what follows is shared by threads
+GATHER = 30_000  # elements of a batch from which on threads share its gathering
 NOT_FINITE, BAD_CLASS, FAILED = 1, 2, 3  # values of the stop flag
 _KERNEL = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
-_DRIVE = ctypes.CFUNCTYPE(
-    ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64
-)
+_DRIVE = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 7)
 
 
 class Native:
@@ -49,7 +52,7 @@ class Native:
 class NativeProgram:
     """A compiled step.  `plan` can be printed; `fallbacks` says what Python still does, and why."""
 
-    def __init__(self, step: Step) -> None:
+    def __init__(self, step: Step, threads_: int | None = None) -> None:
         self.step = step
         self.plan: Plan = plan(step.graph, carry=step.carry, by_row=step.by_row, by_step=step.by_step)
         self._lock = threading.Lock()
@@ -60,6 +63,7 @@ class NativeProgram:
         for value in self.plan.constants:
             self._array(value)[...] = value.data
         self._error: BaseException | None = None
+        self.threads, self.shared = threads() if threads_ is None else threads_, False
         self._encode()
 
     @property
@@ -75,13 +79,19 @@ class NativeProgram:
             if name in self.step.by_row:
                 width = value.size // max(value.shape[0], 1)
                 by_row, by_column = _gather_strides(value)
-                numbers = [value.offset, 0, 0, value.shape[0], width, by_row, by_column]
-                self._emit(Kernel("gather", (_memory(value),)), numbers, {1: ("data", name), 2: ("rows", name)})
+                rows, kernel = value.shape[0] if value.shape else 1, Kernel("gather", (_memory(value),))
+                shares = ranges(rows, self.threads, 1) if value.size >= GATHER else [(0, rows)]
+                self._group([
+                    (kernel, [value.offset + first * by_row * value.dtype.itemsize, 0, 0, n, width, by_row, by_column, rows, first])
+                    for first, n in shares
+                ], {1: ("data", name), 2: ("rows", name)})  # fmt: skip
             elif name in self.step.by_step:
                 self._emit(Kernel("fetch"), [value.offset, 0, value.nbytes], {1: ("by_step", name)})
         for task in self.plan.tasks:
-            for kernel, numbers in encoder.encode(task):
+            before, *made = [encoder.encode(p) for p in parts(task, self.threads)]
+            for kernel, numbers in before[:-1]:
                 self._emit(kernel, numbers)
+            self._group([before[-1], *[m[-1] for m in made]])
         for source, target in self.plan.copies:
             self._emit(Kernel("copy"), [at(source), at(target), source.size * source.dtype.itemsize])
         self._check()
@@ -99,6 +109,22 @@ class NativeProgram:
         start = len(self._code_list) + 2
         self._code_list += [where, len(numbers) + 2, *map(int, numbers)]
         self._patches += [(start + i, *what) for i, what in (patches or {}).items()]
+
+    def _group(
+        self, made: list[tuple[Kernel, list[int]]], patches: Mapping[int, tuple[str, str]] | None = None
+    ) -> None:
+        """One instruction, or several that threads share."""
+        if len(made) == 1:
+            return self._emit(*made[0], patches)
+        start, length = len(self._code_list), 3 + len(made)
+        self.shared = True
+        self._code_list += [SHARED, 0, len(made), *[0] * len(made)]
+        for i, (kernel, numbers) in enumerate(made):
+            self._code_list[start + 3 + i] = length
+            self._emit(kernel, numbers, patches)
+            length = len(self._code_list) - start
+        self._code_list[start + 1] = length
+        return None
 
     def _check(self) -> None:
         """Metrics are written down, then looked at: a step with one that is not finite is the last."""
@@ -200,15 +226,22 @@ class NativeProgram:
         while done < steps:
             last = min(done + chunk, steps)
             start = time.perf_counter()
-            reached = self._drive(
-                self.arena.ctypes.data, self._code.ctypes.data, self._constants.ctypes.data, done, last
-            )
+            reached = self._call(done, last)
             elapsed = max(time.perf_counter() - start, 1e-9)
             if reached < last:
                 return int(reached)
             chunk = max(1, min(chunk * 64, int((last - done) * SECONDS / elapsed)))
             done = last
         return done
+
+    def _call(self, first: int, last: int) -> int:
+        code, constants = self._code.ctypes.data, self._constants.ctypes.data
+
+        def drive(threads: int) -> int:
+            return int(self._drive(self.arena.ctypes.data, code, constants, first, last, threads, give_way()))
+
+        with single_threaded_blas(self.shared):
+            return help_while(drive, self.arena, self._constants, self.threads if self.shared else 1)
 
     def _called(self, arena: int, code: Any, constants: Any) -> None:
         """A task without a kernel: NumPy computes it.  Its error is kept and raised when the loop has returned."""
