@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 
 import pytest
-
 from tests.test_floors import FLOORS, PACKAGE
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "design.md"
