@@ -63,8 +63,6 @@ class Equations:
         return rf"{left} \; \texttt{{*}} \; {right}" if self.notation.code else rf"{left} \odot {right}"
 
     def applied(self, function: str, argument: str) -> str:
-        if function.startswith(r"\texttt{"):
-            return _call(function[len(r"\texttt{") : -1], argument)
         return rf"{function}\left({argument}\right)"
 
     @property
@@ -317,7 +315,7 @@ FUNCTION_NAMES = {
 
 
 def _call(function: str, *arguments: str) -> str:
-    return rf"\texttt{{{function}}}\left({', '.join(arguments)}\right)"
+    return rf"{tex.code(function)}\left({', '.join(arguments)}\right)"
 
 
 def _shown(count: int) -> range:

@@ -203,8 +203,8 @@ class _Reader:
             raise self.wrong("text needs braces")
         found = ""
         while (token := self.take()) != "}":
-            if token == "{":
-                raise self.wrong("braces inside text")
+            if token in tuple("{_^&#$%"):
+                raise self.wrong(f"a bare {token} inside text")
             found += token[1:] if token.startswith("\\") and len(token) == 2 else token
             if token.startswith("\\") and len(token) > 2:
                 raise self.wrong(f"command {token} inside text")
