@@ -62,7 +62,7 @@ def units(ctx: click.Context, param: click.Parameter, text: str) -> tuple[int, .
 @click.option("--test", type=SHARE, default=0.0, show_default=True, help="Share kept out until the end.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True)
-@click.option("--engine", default="auto", show_default=True)
+@click.option("--engine", default="auto", show_default=True, help="eager, native, or native! to refuse fallbacks.")
 @click.option(
     "--threads", type=int, default=0, show_default=True, help="Of the linear algebra; 0 to choose by the step's size."
 )
