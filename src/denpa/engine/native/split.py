@@ -7,7 +7,8 @@ from math import prod
 
 from denpa.engine.values import Task, View
 
-PRODUCT = 600_000  # flops of a product from which on two threads win: about 5 µs, ten times what sharing costs
+LEAST = 3.0  # µs of work from which on two threads win: ten times what sharing costs
+FLOPS, BYTES = 1.2e5, 1.0e5  # that a core does in a µs, about: multiply-adds in registers, memory of the second-level cache
 BLOCK_ROWS, BLOCK_COLUMNS = 8, 48  # a part is a whole number of register blocks, see vectors.py
 LOOP = 60_000  # statements of a loop, elements counted
 
@@ -16,11 +17,15 @@ def parts(task: Task, threads: int) -> list[Task]:
     """The task itself, or one part for each thread when it is large and can be divided."""
     if threads < 2:
         return [task]
-    if task.kind == "matmul" and task.flops >= PRODUCT:
+    if task.kind == "matmul" and max(task.flops / FLOPS, _bytes(task) / BYTES) >= LEAST:
         return _product(task, threads)
     if task.kind == "loop" and prod(task.shape) * max(len(task.info["body"]), 1) >= LOOP:
         return _loop(task, threads)
     return [task]
+
+
+def _bytes(task: Task) -> int:
+    return sum(v.size * v.dtype.itemsize for v in (*task.reads, *task.writes))
 
 
 def ranges(n: int, count: int, multiple: int) -> list[tuple[int, int]]:
