@@ -12,7 +12,7 @@ from denpa.draw.diagram import Diagram, Item, Link
 from denpa.draw.layout_ranks import topological
 from denpa.draw.passes import computation, product
 from denpa.draw.quantities import magnitude, number_text, shape_text, summary
-from denpa.draw.scene import Row
+from denpa.draw.scene import BoxKind, Row
 from denpa.draw.view import View
 from denpa.explain.words import T, in_language
 from denpa.graph import Node
@@ -87,7 +87,9 @@ class Builder:
         """Σ where more than one edge brings a gradient back."""
         view, g = self.view, self.view.gradient(node)
         arrived = [self.backward[self.of[n]] for n, i in view.consumers[node] if (n, i) in view.parts]
-        if g is None or len(arrived) < 2:
+        groups = {self.of[n] for n, _ in view.consumers[node] if self.clusters[self.of[n]].title}
+        alone = sum(not self.clusters[self.of[n]].title for n, _ in view.consumers[node])
+        if g is None or len(arrived) < 2 or len(groups) + alone < 2:
             return None
         value, gradient = view.value_row(node.value, self.forward[self.of[node]]), view.gradient_row(g, max(arrived))
         return replace(value, strip=None), replace(gradient, strip=None)
@@ -123,7 +125,7 @@ class Builder:
 
     def _link(self, source: Node, node: Node, i: int) -> Link:
         view, a, b = self.view, self.of[source], self.of[node]
-        rows = [view.value_row(source.value, self.forward[a])]
+        rows = view.value_rows(source.value, self.forward[a])
         part = view.parts.get((node, i))
         if part is not None:
             rows.append(view.gradient_row(part, self.backward[b]))
@@ -146,7 +148,7 @@ class Builder:
         at, back = self.forward[source], self.backward.get(target)
         parts = [part for s, edges in bundle for part in self._sum(edges)]
         if len(bundle) == 1:
-            rows = [view.value_row(bundle[0][0].value, at)]
+            rows = view.value_rows(bundle[0][0].value, at)
             rows += [view.gradient_row(part, back or 0) for part in parts]
             key = f"{self.clusters[target].key}.{view.keys[bundle[0][0]]}"
         else:
@@ -178,7 +180,7 @@ class Builder:
                 lines.append(view.gradient_row(g, self.seed))
             key = f"out.{view.keys[node]}"
             title = view.name(node) or name
-            kind = "loss" if root else "output"
+            kind: BoxKind = "loss" if root else "output"
             items.append(
                 Item(
                     key,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from denpa.draw.layout import Edge, Layout, Size, arrange
+from denpa.draw.layout import EFFORT, Edge, Layout, Size
+from denpa.draw.layout_groups import Rectangle, arrange_grouped
 from denpa.draw.legend import legend
 from denpa.draw.markup import width as text_width
-from denpa.draw.scene import FONT, SMALL, Bead, Box, BoxKind, Pill, Row, Scene, Wire
+from denpa.draw.scene import FONT, NEUTRAL, SMALL, Bead, Box, BoxKind, Frame, Pill, Row, Scene, Wire
 from denpa.explain.words import Language
 
 PORT = 38.0  # px, least distance of two ports: a pill of two rows fits between them
@@ -75,7 +76,7 @@ class Measured:
     pills: tuple[tuple[float, float], ...]  # width and height, port by port
 
 
-def compose(diagram: Diagram, effort: int = 60_000) -> Scene:
+def compose(diagram: Diagram, effort: int = EFFORT) -> Scene:
     """The Scene of a diagram."""
     incoming: list[list[Link]] = [[] for _ in diagram.items]
     for link in diagram.links:
@@ -83,29 +84,36 @@ def compose(diagram: Diagram, effort: int = 60_000) -> Scene:
     for links in incoming:
         links.sort(key=lambda link: link.port)
     measured = [measure(item, links) for item, links in zip(diagram.items, incoming, strict=True)]
-    layout = arrange(
-        [m.size for m in measured], [Edge(k.source, k.target, k.port, k.out) for k in diagram.links], effort
-    )
-    return _scene(diagram, measured, layout)
+    edges = [Edge(k.source, k.target, k.port, k.out) for k in diagram.links]
+    groups = {key: members for key, (_, members) in diagram.frames.items()}
+    layout, frames = arrange_grouped([m.size for m in measured], edges, groups, effort)
+    return _scene(diagram, measured, layout, frames)
 
 
 def measure(item: Item, links: Sequence[Link]) -> Measured:
     """How large an item is, with its pills to the left of it and its bead to the right."""
     pills = tuple(_pill_size(link.rows) for link in links)
     ins = ports([height for _, height in pills])
-    span = (ins[-1] - ins[0] + (pills[0][1] + pills[-1][1]) / 2) if ins else 0.0
+    above, under = (pills[0][1] / 2 - ins[0], pills[-1][1] / 2 + ins[-1]) if ins else (0.0, 0.0)
     width, height = _box_size(item, ins)
     below = 16.0 if item.caption else 0.0
+    edge = 5.0 if item.kind in ("parameter", "group") else 0.0  # the diamond, the tab
     half = max(width / 2, text_width(item.caption, SMALL) / 2 if item.caption else 0.0)
     left = width / 2 + (ARROW + max(w for w, _ in pills) if pills else 0.0)
     right = width / 2 + (2 * bead_half(item) + 12.0 if item.bead else 0.0)
-    tall = max(height, span) / 2
     bead = RADIUS + 15.0 if item.bead else 0.0
     outs = ports([22.0] * item.outs, 24.0) if item.outs > 1 else (0.0,)
     return Measured(
         width,
         height,
-        Size(max(left, half), max(right, half), max(tall, bead), max(tall, height / 2 + below, bead), ins, outs),
+        Size(
+            max(left, half),
+            max(right, half),
+            max(height / 2 + edge, above, bead),
+            max(height / 2 + below, under, bead),
+            ins,
+            outs,
+        ),
         pills,
     )
 
@@ -146,19 +154,34 @@ def _box_size(item: Item, ins: Sequence[float]) -> tuple[float, float]:
     return max(44.0, wide + 20.0) + ring, max(30.0, tall, ins[-1] - ins[0] + 24.0 if ins else 0.0) + ring
 
 
-def line_width(size: float | None, largest: float) -> tuple[float, bool]:
-    """The width of a wire for the size of its gradient (log scale over six decades), and whether it is faint."""
-    if size is None or largest == 0:
-        return 1.5, False
-    if not math.isfinite(size):
-        return THICK, False
-    if size <= largest * VANISHED:
-        return 1.0, True
-    return THIN + (THICK - THIN) * (1 + math.log10(size / largest) / -math.log10(VANISHED)), False
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Widths of wires by the size of their gradient, on a log scale over two to six decades below the largest."""
+
+    largest: float
+    decades: float
+
+    def width(self, size: float | None) -> tuple[float, bool]:
+        """The width (px), and whether the wire is faint: zero, or too small for a line to show."""
+        if size is None or self.largest == 0:
+            return NEUTRAL, size is not None
+        if not math.isfinite(size):
+            return THICK, False
+        if size <= self.largest * VANISHED:
+            return 1.0, True
+        share = 1 + math.log10(size / self.largest) / self.decades
+        return THIN + (THICK - THIN) * min(max(share, 0.0), 1.0), False
 
 
-def _scene(diagram: Diagram, measured: list[Measured], layout: Layout) -> Scene:
-    largest = max((k.gradient for k in diagram.links if k.gradient and math.isfinite(k.gradient)), default=0.0)
+def scale(links: Sequence[Link]) -> Scale:
+    sizes = [k.gradient for k in links if k.gradient and math.isfinite(k.gradient)]
+    largest = max(sizes, default=0.0)
+    seen = [s for s in sizes if s > largest * VANISHED]
+    return Scale(largest, max(2.0, math.log10(largest / min(seen)) if seen else 0.0))
+
+
+def _scene(diagram: Diagram, measured: list[Measured], layout: Layout, frames: Mapping[str, Rectangle]) -> Scene:
+    widths = scale(diagram.links)
     dx = dy = MARGIN
     at = [(x + dx, y + dy) for x, y in zip(layout.x, layout.y, strict=True)]
     boxes = tuple(
@@ -173,7 +196,7 @@ def _scene(diagram: Diagram, measured: list[Measured], layout: Layout) -> Scene:
             left = x - m.width / 2 - ARROW - w
             pills.append(Pill(link.key, left, y + m.size.ins[link.port] - h / 2, w, h, link.rows))
     wires = tuple(
-        _wire(diagram, link, route, measured, at, largest)
+        _wire(diagram, link, route, measured, at, widths)
         for link, route in zip(diagram.links, layout.routes, strict=True)
     )
     beads = tuple(
@@ -183,7 +206,7 @@ def _scene(diagram: Diagram, measured: list[Measured], layout: Layout) -> Scene:
     )
     width, height = layout.width + 2 * MARGIN, layout.height + 2 * MARGIN
     has = {b.kind for b in boxes}
-    samples, wide, tall = legend(diagram, largest, has, bool(beads), MARGIN, height)
+    samples, wide, tall = legend(diagram, widths, has, bool(beads), MARGIN, (width, height))
     return Scene(
         diagram.title,
         diagram.description,
@@ -193,7 +216,7 @@ def _scene(diagram: Diagram, measured: list[Measured], layout: Layout) -> Scene:
         tuple(pills),
         wires,
         beads,
-        (),
+        tuple(Frame(key, diagram.frames[key][0], x + MARGIN, y + MARGIN, w, h) for key, (x, y, w, h) in frames.items()),
         samples,
         diagram.captions,
         diagram.steps,
@@ -209,14 +232,15 @@ def _wire(
     route: Sequence[tuple[float, float]],
     measured: Sequence[Measured],
     at: Sequence[tuple[float, float]],
-    largest: float,
+    widths: Scale,
 ) -> Wire:
     """The route of a link, from the edge of one box to the edge of the other."""
     knots = [(x + MARGIN, y + MARGIN) for x, y in route]
     start = (at[link.source][0] + measured[link.source].width / 2, knots[0][1])
     end = (at[link.target][0] - measured[link.target].width / 2, knots[-1][1])
-    width, faint = line_width(link.gradient, largest)
-    path = [k for i, k in enumerate([start, *knots, end]) if i == 0 or k != ([start, *knots, end][i - 1])]
+    width, faint = widths.width(link.gradient)
+    ends = [start, *knots, end]
+    path = [knot for i, knot in enumerate(ends) if i == 0 or knot != ends[i - 1]]
     source, target = diagram.items[link.source].key, diagram.items[link.target].key
     return Wire(
         link.key,

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 
 from denpa.draw import plots
 from denpa.draw.markup import Markup, both, element, join, number_text
+from denpa.draw.mathml import math
 from denpa.draw.style import PAGE
 from denpa.draw.thinning import thin_rows
+from denpa.errors import UsageError
 from denpa.explain.charts import Thumbnail, Thumbnails
 from denpa.explain.document import (
     LANGUAGES,
@@ -139,9 +141,17 @@ def _block(block: Block, depth: int, ids: Iterator[int]) -> Markup:
         case Picture():
             return _picture(block, ids)
         case Formula():
-            return element("p", block.plain, class_="formula", title=block.latex)
+            return _formula(block)
         case Section():
             return _section(block, depth, ids)
+
+
+def _formula(block: Formula) -> Markup:
+    """As MathML; as plain characters where the LaTeX is not denpa's own and cannot be read."""
+    try:
+        return element("div", math(block), class_="formula", title=block.latex)
+    except UsageError:
+        return element("p", block.plain, class_="formula", title=block.latex)
 
 
 def _section(section: Section, depth: int, ids: Iterator[int]) -> Markup:
@@ -187,9 +197,14 @@ def _everywhere(words: Words) -> str:
     return " · ".join(texts)
 
 
-def _head(document: Document) -> Markup:
-    digest = base64.b64encode(hashlib.sha256(PAGE.encode()).digest()).decode("ascii")
-    policy = f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
+def _source(text: str) -> str:
+    """What a content security policy calls an inline style sheet or script."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}'"
+
+
+def _head(document: Document, styles: Sequence[str], script: str) -> Markup:
+    policy = f"default-src 'none'; style-src {' '.join(map(_source, (PAGE, *styles)))}; img-src data:"
+    policy += (f"; script-src {_source(script)}" if script else "") + "; base-uri 'none'; form-action 'none'"
     return element(
         "head",
         element("meta", charset="utf-8"),
@@ -201,11 +216,23 @@ def _head(document: Document) -> Markup:
     )
 
 
-def page(document: Document, language: Language = "en") -> str:
-    """The whole page; `language` is the one shown first."""
+def page(
+    document: Document,
+    language: Language = "en",
+    *,
+    figure: Markup = Markup(""),
+    styles: Sequence[str] = (),
+    script: str = "",
+) -> str:
+    """The whole page; `language` is the one shown first.
+
+    figure: stands before the sections.  styles: the text of each style sheet inside it, which the page's policy then
+    allows, as it does the one script at the end of the page.
+    """
     ids = count(1)
     lead = [_block(block, 2, ids) for block in document.lead]
     sections = [_section(section, 2, ids) for section in document.sections]
     header = element("header", _switch(), element("h1", both(document.title)), _contents(document.sections))
-    body = element("body", *_choices(language), header, element("main", *lead, *sections))
-    return f"<!DOCTYPE html>\n{element('html', _head(document), body, lang=language)}\n"
+    run = [element("script", Markup(script))] if script else []  # this package's own text
+    body = element("body", *_choices(language), header, element("main", *lead, figure, *sections), *run)
+    return f"<!DOCTYPE html>\n{element('html', _head(document, styles, script), body, lang=language)}\n"

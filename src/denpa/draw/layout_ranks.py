@@ -5,7 +5,7 @@ Source: Sugiyama, Tagawa and Toda 1981; Gansner, Koutsofios, North and Vo 1993 (
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from denpa.errors import UsageError
 
@@ -39,8 +39,12 @@ def topological(count: int, edges: Sequence[tuple[int, int]]) -> list[int]:
     return order
 
 
-def ranks(count: int, edges: Sequence[tuple[int, int]]) -> list[int]:
+def ranks(
+    count: int, edges: Sequence[tuple[int, int]], first: Collection[int] = (), last: Collection[int] = ()
+) -> list[int]:
     """A column for each item, 0 is leftmost; every edge goes at least one column to the right.
+
+    first, last: items without edges into them, or out of them, that must stand in the outermost columns.
 
     Longest paths from the left, then each item moves to where its edges are shortest: inputs stand just before the
     first operation that uses them.
@@ -69,5 +73,6 @@ def ranks(count: int, edges: Sequence[tuple[int, int]]) -> list[int]:
     for item in order:
         if alone[item]:
             rank[item] = rank[after[item][0]] - 1
-    lowest = min(rank, default=0)
-    return [r - lowest for r in rank]
+    lowest = min([rank[i] for i in range(count) if i not in first], default=0) - bool(first)
+    highest = max([rank[i] for i in range(count) if i not in last], default=0) + bool(last)
+    return [0 if i in first else (highest if i in last else r) - lowest for i, r in enumerate(rank)]

@@ -62,7 +62,7 @@ def tables(
     result: Node,
 ) -> Document:
     """Both passes of a graph of numbers or arrays as two tables.  nodes: in topological order."""
-    forward = [(names[n], "" if n.op is None else computation(n), _cell(n.value)) for n in nodes]
+    forward = [(names[n], computation(n) if n.op is not None else "", _cell(n.value)) for n in nodes]
     sections = [
         Section(
             T(en="Forward", ja="順伝播"),

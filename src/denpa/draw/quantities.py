@@ -82,15 +82,25 @@ def value_row(value: Array, at: int = 0, tensors: Tensors = "strip") -> Row:
     """Top of a pill: the value that goes forward."""
     if value.ndim == 0:
         return _row("value", number_text(value), value, at, tensors)
-    text = shape_text(value)
-    if tensors == "summary" and value.size and value.dtype.kind in "biuf":
+    return _row("value", shape_text(value), value, at, tensors)
+
+
+def value_rows(value: Array, at: int = 0, tensors: Tensors = "strip") -> list[Row]:
+    """`value_row`, and for an array without a strip a second row: least, mean and largest element."""
+    rows = [value_row(value, at, tensors)]
+    if tensors == "summary" and value.ndim and value.size and value.dtype.kind in "biuf":
         with np.errstate(all="ignore"):
-            low, mean, high = (number_text(np.float64(f(value))) for f in (np.min, np.mean, np.max))
-        text += f" {low} … {mean} … {high}"
-    return _row("value", text, value, at, tensors)
+            parts = [number_text(np.float64(f(value))) for f in (np.min, np.mean, np.max)]
+        rows.append(Row("summary", " / ".join(parts), at))
+    return rows
 
 
 def gradient_row(value: Array, at: int = 0, tensors: Tensors = "strip") -> Row:
     """Bottom of a pill: the gradient that comes back; an array as its norm."""
-    text = f"←{number_text(value)}" if value.ndim == 0 else f"←‖{number_text(np.float64(magnitude(value)))}‖"
+    text = arrow(number_text(value)) if value.ndim == 0 else f"←|{number_text(np.float64(magnitude(value)))}|"
     return _row("gradient", text, value, at, tensors)
+
+
+def arrow(text: str) -> str:
+    """A number that comes back: ←2.2, and ← −2.2 with a space, or arrow and sign would run together."""
+    return f"← {text}" if text.startswith("−") else f"←{text}"

@@ -10,12 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-RowKind: TypeAlias = Literal["value", "gradient", "local", "name", "note"]
+RowKind: TypeAlias = Literal["value", "gradient", "local", "summary", "note"]
 BoxKind: TypeAlias = Literal["operator", "input", "parameter", "constant", "loss", "output", "group", "unit", "more"]
 
 ROW = 15.0  # px, height of one row of text in a pill
 CELL = (6.0, 5.0)  # px, one cell of a heat strip
 FONT, SMALL = 13.0, 11.5  # px, titles and pills
+NEUTRAL = 1.5  # px, a wire whose gradient is not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,7 @@ class Frame:
 class Sample:
     """One entry of the legend: a line of this width, or a coloured word, and what it means; x, y its left middle."""
 
-    kind: Literal["wire", "faint", "value", "gradient", "local", "parameter", "bead", "strip"]
+    kind: Literal["wire", "faint", "value", "gradient", "local", "summary", "parameter", "bead", "strip"]
     x: float
     y: float
     text: str
@@ -161,5 +162,5 @@ def state(scene: Scene, at: int | None) -> State:
 
 def parts(scene: Scene) -> dict[str, Any]:
     """Everything with a key, by key."""
-    things = (*scene.boxes, *scene.pills, *scene.wires, *scene.beads, *scene.frames)
+    things: tuple[Any, ...] = (*scene.boxes, *scene.pills, *scene.wires, *scene.beads, *scene.frames)
     return {f"{type(thing).__name__.lower()}:{thing.key}": thing for thing in things}

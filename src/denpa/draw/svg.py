@@ -8,10 +8,27 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from typing import Literal, TypeAlias
 
-from denpa.draw.markup import Markup, attribute, element, join
-from denpa.draw.scene import CELL, FONT, ROW, SMALL, Bead, Box, Frame, Pill, Row, Sample, Scene, Strip, Wire, state
+from denpa.draw.markup import Markup, attribute, element, escape, join
+from denpa.draw.scene import (
+    CELL,
+    FONT,
+    NEUTRAL,
+    ROW,
+    SMALL,
+    Bead,
+    Box,
+    Frame,
+    Pill,
+    Row,
+    Sample,
+    Scene,
+    Strip,
+    Wire,
+    state,
+)
 from denpa.draw.style import DARK, FONTS, LIGHT
 
 Theme: TypeAlias = Literal["light", "dark", "auto"]
@@ -39,9 +56,9 @@ text{font-family:FONTS;fill:$ink}
 .wire .head{fill:$line;stroke:none}
 .wire .mark{stroke:$mark;stroke-linecap:round}
 .faint path{stroke-dasharray:1.5 3}
-.pill rect{fill:$pill;stroke:$rule;stroke-width:1}
+.pill .back{fill:$pill;stroke:$rule;stroke-width:1}
 .pill line{stroke:$grid;stroke-width:1}
-.value{fill:$value}
+.value,.summary{fill:$value}
 .gradient{fill:$gradient;font-weight:700}
 .local,.note{fill:$muted}
 .local{font-style:italic}
@@ -71,7 +88,7 @@ def style(theme: Theme) -> str:
 
 
 def _scoped(colours: dict[str, str], scope: str) -> str:
-    lines = []
+    lines = [f".{scope}{{max-width:100%;height:auto}}"]
     for line in _RULES.splitlines():
         selectors, _, body = line.partition("{")
         scoped = ",".join(f".{scope} {s}" for s in selectors.split(","))
@@ -102,7 +119,6 @@ def render(scene: Scene, theme: Theme = "light", *, prefix: str = "") -> Markup:
         viewBox=f"0 0 {width} {height}",
         width=width,
         height=height,
-        style="max-width:100%;height:auto",
         role="img",
         aria_labelledby=f"{prefix}title {prefix}desc",
         preserveAspectRatio="xMidYMid meet",
@@ -111,7 +127,37 @@ def render(scene: Scene, theme: Theme = "light", *, prefix: str = "") -> Markup:
 
 def _text(x: float, y: float, text: str, size: float, anchor: str = "middle", **more: object) -> Markup:
     """Text with its middle at y: a third of the size under the line suits digits and Japanese alike."""
-    return element("text", text, x=x, y=y + 0.35 * size, font_size=size, text_anchor=anchor, **more)
+    return element("text", *_scripts(text, size), x=x, y=y + 0.35 * size, font_size=size, text_anchor=anchor, **more)
+
+
+def _scripts(text: str, size: float) -> list[Markup]:
+    """Raised and lowered characters (⁽¹⁾, ₂) as small ordinary ones: many fonts lack some of them, and then a whole
+    word changes its face."""
+    parts: list[Markup] = []
+    shift = 0.0
+    for lift, run in _runs(text):
+        dy = {"": 0.0, "<super>": -0.34, "<sub>": 0.2}[lift] * size
+        move = round(dy - shift, 2) or None
+        small = round(0.72 * size, 2) if lift else None
+        parts.append(element("tspan", run, dy=move, font_size=small) if lift or move else escape(run))
+        shift = dy
+    return parts
+
+
+def _runs(text: str) -> list[tuple[str, str]]:
+    """The text cut where it rises or falls: ("", "W"), ("<sub>", "12"), ("<super>", "(1)")."""
+    runs: list[tuple[str, str]] = []
+    for character in text:
+        lift, _, base = unicodedata.decomposition(character).partition(" ")
+        if lift in ("<super>", "<sub>"):
+            character = "".join(chr(int(code, 16)) for code in base.split())
+        else:
+            lift = ""
+        if runs and runs[-1][0] == lift:
+            runs[-1] = (lift, runs[-1][1] + character)
+        else:
+            runs.append((lift, character))
+    return runs
 
 
 def _class(scene: Scene, name: str, at: int | None) -> str:
@@ -125,7 +171,7 @@ def _tip(text: str) -> Markup:
 
 def _box(box: Box, scene: Scene) -> Markup:
     left, top = box.x - box.width / 2, box.y - box.height / 2
-    radius = min(box.width, box.height) / 2 if box.kind == "operator" else 6.0
+    radius = min(box.width, box.height, 38.0) / 2 if box.kind == "operator" else 6.0
     parts = [element("rect", class_="box", x=left, y=top, width=box.width, height=box.height, rx=radius)]
     if box.kind == "loss":
         parts.append(
@@ -139,9 +185,8 @@ def _box(box: Box, scene: Scene) -> Markup:
     parts += _box_text(box, scene)
     if box.caption:
         parts.append(_text(box.x, box.y + box.height / 2 + 9.0, box.caption, SMALL, class_="caption"))
-    later = box.forward
-    now = scene.step is not None and scene.step in (box.forward, box.backward) and scene.step > 0
-    class_ = f"{box.kind} now" if now else _class(scene, box.kind, later if box.kind != "operator" else later)
+    now = bool(scene.step) and scene.step in (box.forward, box.backward)
+    class_ = f"{box.kind} now" if now else _class(scene, box.kind, box.forward)
     return element(
         "g",
         _tip(box.exact),
@@ -204,7 +249,7 @@ def _strip(strip: Strip, x: float, y: float) -> Markup:
 
 
 def _pill(pill: Pill, scene: Scene) -> Markup:
-    parts = [element("rect", x=pill.x, y=pill.y, width=pill.width, height=pill.height, rx=4)]
+    parts = [element("rect", class_="back", x=pill.x, y=pill.y, width=pill.width, height=pill.height, rx=4)]
     y = pill.y + 1.0
     for row in pill.rows[:-1]:
         y += row.height
@@ -229,8 +274,9 @@ def path(knots: tuple[tuple[float, float], ...]) -> str:
 
 
 def _wire(wire: Wire, scene: Scene) -> Markup:
-    d = path(wire.knots[:-1] + ((wire.knots[-1][0] - 5.0, wire.knots[-1][1]),))
+    d = path((*wire.knots[:-1], (wire.knots[-1][0] - 5.0, wire.knots[-1][1])))
     x, y = wire.knots[-1]
+    width = NEUTRAL if state(scene, wire.backward) == "later" else wire.width
     half = max(3.2, wire.width / 2 + 2.0)
     head = element(
         "path", class_="head", d=f"M{attribute(x)} {attribute(y)}l-8 {attribute(-half)}v{attribute(2 * half)}z"
@@ -240,7 +286,7 @@ def _wire(wire: Wire, scene: Scene) -> Markup:
     return element(
         "g",
         mark,
-        element("path", d=d, stroke_width=round(wire.width, 2)),
+        element("path", d=d, stroke_width=round(width, 2), data_width=round(wire.width, 2), data_back=wire.backward),
         head,
         class_=_class(scene, " ".join(names), wire.forward),
         data_key=wire.key,

@@ -11,8 +11,9 @@ import numpy as np
 from denpa.arrays import Array
 from denpa.autodiff import Gradients, contributions
 from denpa.draw.passes import local_derivative
-from denpa.draw.quantities import Tensors, gradient_row, number_text, shape_text, value_row
+from denpa.draw.quantities import Tensors, gradient_row, number_text, shape_text, value_row, value_rows
 from denpa.draw.scene import BoxKind, Row
+from denpa.explain.notation import Notation
 from denpa.explain.words import Language
 from denpa.graph import Graph, Node
 
@@ -28,6 +29,7 @@ class View:
         gradients: Gradients | None = None,
         *,
         labels: Labels | None = None,
+        notation: Notation | None = None,
         local: bool = False,
         tensors: Tensors = "strip",
         language: Language = "en",
@@ -35,6 +37,7 @@ class View:
     ) -> None:
         self.graph, self.gradients = graph, gradients
         self.labels: Labels = labels or {}
+        self.notation = notation
         self.local, self.tensors, self.language, self.marked = local, tensors, language, set(marked)
         self.keys = {node: f"n{i}" for i, node in enumerate(graph.nodes)}
         self.leaves = {*graph.inputs.values(), *(n for n in graph.nodes if n.op is None)}
@@ -60,7 +63,14 @@ class View:
         """What the reader calls this node: a label, its own name, or the name the graph gives it."""
         name = node.name or self._input_names.get(node) or self.results.get(node)
         given = self.labels(node) if callable(self.labels) else self.labels.get(name or self.keys[node])
-        return given or name
+        return given or self._symbol(node) or name
+
+    def _symbol(self, node: Node) -> str | None:
+        """The notation's letter for a whole array with a role: W⁽¹⁾.  Scalars carry their element's letter already."""
+        if self.notation is None or node.role is None or (node.value.ndim == 0 and node.role.kind != "loss"):
+            return None
+        kind, layer = node.role
+        return self.notation.symbol("activation" if kind == "input" else kind, layer).plain  # type: ignore[arg-type]
 
     def title(self, node: Node) -> str:
         """What stands in a leaf's box."""
@@ -80,6 +90,9 @@ class View:
 
     def value_row(self, value: Array, at: int) -> Row:
         return value_row(value, at, self.tensors)
+
+    def value_rows(self, value: Array, at: int) -> list[Row]:
+        return value_rows(value, at, self.tensors)
 
     def gradient_row(self, value: Array, at: int) -> Row:
         return gradient_row(value, at, self.tensors)
