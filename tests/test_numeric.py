@@ -74,11 +74,21 @@ def test_cost_is_as_documented() -> None:
         return float(np.sum(np.sin(x)))
 
     x = np.linspace(0, 1, 7)
-    for levels in (1, 2):
-        found = numerical_gradient(f, x, levels=levels)
-        assert found.evaluations == 2 * 7 * levels  # 2P forwards for one step
+    for levels, step in ((1, None), (2, None), (1, 1e-4), (3, 1e-2)):
+        calls = 0
+        assert numerical_gradient(f, x, levels=levels, step=step).evaluations == calls == 2 * 7 * levels  # 2P a step
+        calls = 0
+        found = numerical_gradient(f, x, levels=levels, step=step, method="forward")
+        assert found.evaluations == calls == 7 * (levels + 1)
     assert numerical_gradient(lambda x: np.sum(np.sin(x)), x, method="complex").evaluations == 7
-    assert calls >= 2 * 7 * 3
+
+
+def test_a_result_coarser_than_the_point_decides_the_step() -> None:
+    x = np.linspace(0.5, 1, 3)
+    fine, coarse = (numerical_gradient(lambda x, d=d: np.sum(np.sin(x)).astype(d), x) for d in ("float64", "float32"))
+    assert coarse.step > 10 * fine.step
+    assert np.all(np.abs(coarse.value - np.cos(x)) <= coarse.error)
+    assert np.all(np.abs(coarse.value - np.cos(x)) < 1e-3)
 
 
 def test_the_point_is_never_changed_not_even_when_f_raises() -> None:

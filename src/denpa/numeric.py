@@ -253,18 +253,19 @@ def _slope(
         )
     if levels < 1 or (step is not None and not (0 < step < math.inf)):
         raise UsageError("levels must be ≥ 1 and step > 0", where=user_line(), got=f"levels={levels}, step={step}")
-    seen: list[Array] = []
+    if method == "complex":
+        return complex_slope(lambda t: _result(f(t)), eps=float(np.finfo(np.float64).eps)), COMPLEX_STEP
+    # the coarser of the dtypes of x and f(x) decides; a float32 result of a float64 x needs the steps of float32
+    eps = float(np.finfo(value.dtype).eps)
+    h = default_step(eps, method, levels) if step is None else step
+    with np.errstate(all="ignore"):
+        known = {h: _result(f(h))}
+    eps = max(eps, float(np.finfo(known[h].dtype).eps))
+    h = default_step(eps, method, levels) if step is None else step
 
     def phi(t: Any) -> Array:
-        seen.append(_result(f(t)))
-        return seen[-1]
+        return known.pop(t) if t in known else _result(f(t))  # no evaluation is spent on the dtype alone
 
-    if method == "complex":
-        eps = float(np.finfo(np.float64).eps)
-        return complex_slope(phi, eps=eps), COMPLEX_STEP
-    # the coarser of the dtypes of x and f(x) decides; a float32 result of a float64 x needs the steps of float32
-    eps = max(float(np.finfo(value.dtype).eps), float(np.finfo(_result(f(0.0)).dtype).eps))
-    h = default_step(eps, method, levels) if step is None else step
     if method == "central":
         return line_slope(phi, eps=eps, step=h, levels=levels), h
     return _forward_slope(phi, eps=eps, step=h, levels=levels), h
