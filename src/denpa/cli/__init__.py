@@ -15,7 +15,7 @@ import click
 
 from denpa.errors import EXIT_DATA, EXIT_INTERRUPTED, EXIT_TRAINING, DenpaError
 
-VERBS = ("train", "resume", "predict", "evaluate", "runs")
+VERBS = ("train", "resume", "predict", "evaluate", "runs", "check", "draw")
 
 
 class Verbs(click.Group):
@@ -46,6 +46,14 @@ class Verbs(click.Group):
             from denpa.cli import listing
 
             return listing.runs
+        if name == "check":
+            from denpa.cli import checking
+
+            return checking.check
+        if name == "draw":
+            from denpa.cli import drawing
+
+            return drawing.draw
         return None
 
 

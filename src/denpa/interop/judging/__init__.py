@@ -1,0 +1,1 @@
+"""The judge of other people's code: layers, functions and their derivatives, autograd functions, primitives."""
