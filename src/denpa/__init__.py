@@ -23,6 +23,7 @@ from denpa.errors import (
     UsageError as UsageError,
 )
 from denpa.graph import (
+    FUNCTIONS,
     Graph as Graph,
     Node as Node,
     Role as Role,
@@ -157,10 +158,22 @@ from denpa.transforms import (
 if TYPE_CHECKING:
     from denpa import data as data, nn as nn
     from denpa.check import CheckReport as CheckReport, check as check, check_primitive as check_primitive
+    from denpa.draw.graph_picture import Drawing as Drawing, draw as draw
+    from denpa.formula import formula as formula
     from denpa.numeric import numerical_gradient as numerical_gradient
     from denpa.train.model_file import load_model as load_model
 
 __version__ = "0.1.0"
+
+
+def _mimebundle(what: Any) -> dict[str, str]:
+    """What a notebook shows for a Tensor or a Graph; graph.py looks it up by name, so that it need not know drawing."""
+    from denpa.draw.graph_picture import mimebundle
+
+    return mimebundle(what)
+
+
+FUNCTIONS["mimebundle"] = _mimebundle
 
 
 def __getattr__(name: str) -> Any:
@@ -170,6 +183,13 @@ def __getattr__(name: str) -> Any:
 
         # The package is callable, and stands for its function: its first load binds the name `check` here in any case.
         found: Any = package if name == "check" else getattr(package, name)
+    elif name == "draw":
+        import denpa.draw as found  # callable, as `check` is
+    elif name in ("Drawing", "formula"):
+        from denpa.draw.graph_picture import Drawing
+        from denpa.formula import formula
+
+        found = Drawing if name == "Drawing" else formula
     elif name == "numerical_gradient":
         from denpa.numeric import numerical_gradient as found
     elif name == "nn":

@@ -200,8 +200,8 @@ FUNCTIONS["backward_into_leaves"] = backward_into_leaves
 def contributions(gradients: Gradients) -> dict[tuple[Node, int], Array]:
     """What each edge brought back: (node, i) → the part of ∂root/∂(its i-th input) that came through this node.
 
-    A node's gradient is the sum of the parts on the edges that leave it; the root's own is the cotangent.  Edges without
-    a part (constants, integers, `stop_gradient`) are not in it.  Source: seed 000 §5.2 (local derivative times what
+    A node's gradient is the sum of the parts on the edges that leave it; the root's own is the cotangent.  Edges
+    without a part (constants, integers, `stop_gradient`) are not in it.  Source: seed 000 §5.2 (local derivative times what
     arrives), seed 002 (one weight's gradient as a sum over paths).
     """
     found: dict[tuple[Node, int], Array] = {}

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import ast
 import math
+import sys
 import unicodedata
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -282,12 +284,15 @@ class _Builder:
                 return self.build(node.operand)
             case ast.Call(func=ast.Name(id=name)):
                 return self.call(_CALLS[name][0], *node.args)
-            case ast.Name(id=name):
-                if name not in self.scope:
-                    self.scope[name] = constant(_CONSTANTS[name], name=name)
-                return self.scope[name]
             case _:
-                return constant(_number(node), name=ast.unparse(node))
+                return self.leaf(node)
+
+    def leaf(self, node: ast.expr) -> Tensor:
+        if not isinstance(node, ast.Name):
+            return constant(_number(node), name=ast.unparse(node))
+        if node.id not in self.scope:
+            self.scope[node.id] = constant(_CONSTANTS[node.id], name=node.id)
+        return self.scope[node.id]
 
     def call(self, name: str, *arguments: ast.expr) -> Tensor:
         result: Tensor = FUNCTIONS[name](*[self.build(argument) for argument in arguments])
@@ -309,3 +314,13 @@ def _input(name: str, value: Any) -> Tensor:
 
 def _names(names: Any) -> str:
     return ", ".join(names) or "none"
+
+
+class _Callable(ModuleType):
+    """Lets `denpa.formula("x*y", x=1, y=2)` mean the function: loading this module binds the name to it."""
+
+    def __call__(self, text: str, **values: Any) -> Graph:
+        return formula(text, **values)
+
+
+sys.modules[__name__].__class__ = _Callable

@@ -236,6 +236,10 @@ class Tensor:
         text = np.array2string(np.asarray(self.node.value), separator=", ", threshold=20, prefix="Tensor(")
         return f"Tensor({text}, {self.dtype}{name})"
 
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """In a notebook: the text, and the picture of the graph where there is one of reasonable size."""
+        return _mimebundle(self)
+
     def __format__(self, spec: str) -> str:
         return format(self.node.value.item(), spec) if spec else repr(self)
 
@@ -505,9 +509,20 @@ class Graph:
             )
         return matches[0]
 
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """In a notebook: the text and the picture."""
+        return _mimebundle(self)
+
     def __repr__(self) -> str:
         ops = sum(node.op is not None for node in self.nodes)
         return f"<Graph {', '.join(self.inputs) or 'no inputs'} -> {', '.join(self.outputs)}: {ops} operations>"
+
+
+def _mimebundle(what: Tensor | Graph) -> dict[str, str]:
+    """Text alone where only the core was imported: pictures stand on a higher floor."""
+    show = FUNCTIONS.get("mimebundle")
+    bundle: dict[str, str] = {"text/plain": repr(what)} if show is None else show(what)
+    return bundle
 
 
 def _named_outputs(outputs: Tensor | Sequence[Tensor] | Mapping[str, Tensor]) -> dict[str, Tensor]:

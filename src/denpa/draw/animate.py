@@ -54,7 +54,8 @@ function show(k) {
     line.setAttribute("stroke-width", Number(line.dataset.back) > at ? 1.5 : line.dataset.width);
   range.value = at;
   said.textContent = `${at} / ${last}   ${steps[at] ? steps[at].textContent : ""}`;
-  steps.forEach((item, i) => i === at ? item.setAttribute("aria-current", "step") : item.removeAttribute("aria-current"));
+  for (const item of steps) item.removeAttribute("aria-current");
+  if (steps[at]) steps[at].setAttribute("aria-current", "step");
 }
 function stop() { clearInterval(timer); timer = 0; }
 function play() {
@@ -66,8 +67,11 @@ const actions = {
   first: () => { stop(); show(0); }, back: () => { stop(); show(at - 1); }, play,
   next: () => { stop(); show(at + 1); }, last: () => { stop(); show(last); },
 };
-const keys = { ArrowLeft: "back", ArrowRight: "next", Home: "first", End: "last", " ": "play", "[": "back", "]": "next" };
-for (const button of player.querySelectorAll("button")) button.addEventListener("click", () => actions[button.dataset.do]());
+const keys = {
+  ArrowLeft: "back", ArrowRight: "next", Home: "first", End: "last", " ": "play", "[": "back", "]": "next",
+};
+for (const button of player.querySelectorAll("button"))
+  button.addEventListener("click", () => actions[button.dataset.do]());
 range.addEventListener("input", () => { stop(); show(Number(range.value)); });
 document.addEventListener("keydown", event => {
   const name = keys[event.key];

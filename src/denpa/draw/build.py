@@ -10,8 +10,8 @@ import numpy as np
 from denpa.arrays import Array
 from denpa.draw.diagram import Diagram, Item, Link
 from denpa.draw.layout_ranks import topological
-from denpa.draw.passes import computation, product
-from denpa.draw.quantities import magnitude, number_text, shape_text, summary
+from denpa.draw.passes import computation, product, shown
+from denpa.draw.quantities import magnitude, shape_text, summary
 from denpa.draw.scene import BoxKind, Row
 from denpa.draw.view import View
 from denpa.explain.words import T, in_language
@@ -229,8 +229,7 @@ class Builder:
         if cluster.title:
             return cluster.title
         node = cluster.nodes[0]
-        value = number_text(node.value) if node.value.ndim == 0 else shape_text(node.value)
-        return f"{self.view.full_name(node)} = {computation(node)} = {value}"
+        return f"{self.view.full_name(node)} = {computation(node)} = {shown(node.value)}"
 
     def _backward_text(self, index: int) -> str:
         cluster, view = self.clusters[index], self.view
@@ -241,7 +240,7 @@ class Builder:
         for i, source in enumerate(node.inputs):
             part = view.parts.get((node, i))
             if part is not None:
-                value = number_text(part) if part.ndim == 0 else shape_text(part)
+                value = shown(part)
                 texts.append(
                     f"{view.full_name(source)}: {product(node, i, view.gradients.by_node, view.parts)} = {value}"
                 )

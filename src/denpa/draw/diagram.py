@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from denpa.draw.layout import EFFORT, Edge, Layout, Size
 from denpa.draw.layout_groups import Rectangle, arrange_grouped
@@ -121,7 +122,7 @@ def measure(item: Item, links: Sequence[Link]) -> Measured:
 def ports(heights: Sequence[float], least: float = PORT) -> tuple[float, ...]:
     """Offsets of ports whose pills have these heights, centred on 0."""
     places = [0.0]
-    for upper, lower in zip(heights, heights[1:], strict=False):
+    for upper, lower in pairwise(heights):
         places.append(places[-1] + max(least, (upper + lower) / 2 + 6.0))
     middle = (places[0] + places[-1]) / 2
     return tuple(p - middle for p in places[: len(heights)])

@@ -19,7 +19,7 @@ from denpa.draw.collapse import LIMIT, clusters
 from denpa.draw.diagram import compose
 from denpa.draw.dot import dot
 from denpa.draw.outline import outline
-from denpa.draw.passes import tables
+from denpa.draw.passes import Ledger
 from denpa.draw.quantities import Tensors
 from denpa.draw.scene import Scene
 from denpa.draw.svg import THEMES, Theme
@@ -90,7 +90,7 @@ class Drawing:
         nodes = [n for n in view.graph.nodes if n not in view.leaves or n.kind != "constant"]
         gradients = {} if view.gradients is None else view.gradients.by_node
         result = next(iter(view.graph.outputs.values())) if view.gradients is None else view.gradients.root
-        return tables(nodes, names, view.parts, gradients, self.scene.title, result)
+        return Ledger(nodes, names, view.parts, gradients, result).document(self.scene.title)
 
     def step(self, k: int) -> Drawing:
         """The picture after step k: 0 the inputs, then each operation forward, the seed, each operation backward.
@@ -183,16 +183,16 @@ def draw(
         what = formula(what, **dict(values or {}))
     elif values:
         raise UsageError("values belong to a formula", where=user_line(), got=type(what).__name__)
-    names = profile(notation or DEFAULT) if notation is not None or is_network(what) else None
-    if is_network(what):
+    letters = profile(notation or DEFAULT)  # only a network's values have letters, unless they are asked for
+    network = is_network(what)
+    if network:
         x, t = (*args, None)[:2] if 1 <= len(args) <= 2 else _no_sample()
         if zoom == "units":
             step_ = one_row(what, x, t, row)
             heading = title or in_language(_UNITS, language)
-            assert names is not None
-            return _at(Drawing(compose(units.diagram(step_, names, heading, language)), theme), step)
+            return _at(Drawing(compose(units.diagram(step_, letters, heading, language)), theme), step)
         if zoom == "operations":
-            what = operations(one_row(what, x, t, row), names)
+            what = operations(one_row(what, x, t, row), letters)
         else:
             what, collapse = layers(what, x, t), True if collapse is None else collapse
     elif args or zoom:
@@ -204,7 +204,7 @@ def draw(
         graph,
         _gradients(graph, gradients, g),
         labels=labels,
-        notation=names,
+        notation=letters if notation is not None or network else None,
         local=local,
         tensors=tensors,
         language=language,
@@ -227,16 +227,16 @@ def _no_sample() -> tuple[Any, Any]:
     raise UsageError("a network is drawn with a batch: draw(network, x) or draw(network, x, t)", where=user_line())
 
 
-def _choices(language: str, theme: str) -> None:
+def _choices(language: str, theme: Theme) -> None:
     if language not in LANGUAGES:
         raise UsageError("no such language", where=user_line(), got=repr(language), want=" or ".join(LANGUAGES))
     _theme(theme)
 
 
-def _theme(theme: str) -> Theme:
+def _theme(theme: Theme) -> Theme:
     if theme not in THEMES:
         raise UsageError("no such theme", where=user_line(), got=repr(theme), want=", ".join(THEMES))
-    return theme  # type: ignore[return-value]
+    return theme
 
 
 def _graph(what: Any) -> Graph:
@@ -292,10 +292,11 @@ def _description(view: View) -> str:
 
 
 def mimebundle(what: Tensor | Graph) -> dict[str, str]:
-    """What a notebook shows for a Tensor or a Graph: its text, and its picture where there is one of reasonable size."""
+    """What a notebook shows for a Tensor or a Graph: its text, and its picture where there is one of modest size."""
     bundle = {"text/plain": repr(what)}
-    graph = what if isinstance(what, Graph) else Graph(what) if what.node.op is not None else None
-    if graph is not None and len(graph) <= NOTEBOOK_NODES:
-        if sum(int(np.size(node.value)) for node in graph.nodes) <= NOTEBOOK_SIZE:
-            bundle["image/svg+xml"] = draw(graph).svg()
+    if isinstance(what, Tensor) and what.node.op is None:
+        return bundle
+    graph = what if isinstance(what, Graph) else Graph(what)
+    if len(graph) <= NOTEBOOK_NODES and sum(int(np.size(n.value)) for n in graph.nodes) <= NOTEBOOK_SIZE:
+        bundle["image/svg+xml"] = draw(graph).svg()
     return bundle

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from denpa.draw.layout_order import Vertices, crossings, order, vertices
 from denpa.draw.layout_place import place
@@ -94,7 +95,7 @@ def _heights(sizes: Sequence[Size], edges: Sequence[Edge], v: Vertices, columns:
     left: list[list[tuple[int, float, float]]] = [[] for _ in range(v.count)]
     right: list[list[tuple[int, float, float]]] = [[] for _ in range(v.count)]
     for edge, chain in zip(edges, v.chains, strict=True):
-        for a, b in zip(chain, chain[1:], strict=False):
+        for a, b in pairwise(chain):
             drop = (sizes[a].outs[edge.out] if a < count else 0.0) - (sizes[b].ins[edge.port] if b < count else 0.0)
             bends = (a >= count) + (b >= count)
             weight = (1.0, 3.0, 8.0)[bends]  # long edges straight first (Gansner et al. 1993: 1, 2, 8)
@@ -121,7 +122,7 @@ def _columns(
     steep = [0.0] * len(columns)
     where = {vertex: r for r, column in enumerate(columns) for vertex in column}
     for edge, chain in zip(edges, v.chains, strict=True):
-        for a, b in zip(chain, chain[1:], strict=False):
+        for a, b in pairwise(chain):
             start = y[a] + (sizes[a].outs[edge.out] if a < count else 0.0)
             end = y[b] + (sizes[b].ins[edge.port] if b < count else 0.0)
             steep[where[b]] = max(steep[where[b]], abs(end - start))

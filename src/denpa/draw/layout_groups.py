@@ -59,7 +59,7 @@ def _acyclic(count: int, edges: Sequence[Edge], group_of: Mapping[int, str]) -> 
 
 
 def _inner(sizes: Sequence[Size], edges: Sequence[Edge], members: frozenset[int], effort: int) -> _Inside:
-    """Lay out the members with a stub in the first column for each end that enters, in the last for each that leaves."""
+    """Lay out the members with a stub in the first column for each end that enters, in the last for those that leave."""
     items = sorted(members)
     place = {item: i for i, item in enumerate(items)}
     enter = list(dict.fromkeys((e.source, e.out) for e in edges if e.target in members and e.source not in members))
@@ -80,10 +80,12 @@ def _inner(sizes: Sequence[Size], edges: Sequence[Edge], members: frozenset[int]
     stub = [Size(0.0, 0.0, 3.0, 3.0)] * len(enter) + [Size(0.0, 0.0, 3.0, 3.0, (0.0,), ())] * len(leave)
     layout = arrange([sizes[i] for i in items] + stub, inner, effort, set(first.values()), set(last.values()))
     routes: dict[int, tuple[Point, ...]] = {}
-    for k, route in zip(which, layout.routes, strict=True):
-        if isinstance(k, int):
-            routes[k] = route
-    ending = {end: route for end, route in zip(which, layout.routes, strict=True) if not isinstance(end, int)}
+    ending: dict[End, tuple[Point, ...]] = {}
+    for what, route in zip(which, layout.routes, strict=True):
+        if isinstance(what, int):
+            routes[what] = route
+        else:
+            ending[what] = route
     for k, e in enumerate(edges):
         if e.source in members and e.target not in members:
             routes[k] = ending[e.source, e.out]

@@ -7,6 +7,7 @@ isotonic regression, which pooling adjacent violators solves in linear time (Bar
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 Near = Sequence[Sequence[tuple[int, float, float]]]  # for each vertex: (neighbour, weight, wanted y − neighbour's y)
 
@@ -40,7 +41,7 @@ def place(
     First each side alone, to find the shape; then both sides together, where weights decide.
     """
     y = [0.0] * sum(map(len, columns))
-    gaps = [[apart(a, b) for a, b in zip(column, column[1:], strict=False)] for column in columns]
+    gaps = [[apart(a, b) for a, b in pairwise(column)] for column in columns]
     for column, gap in zip(columns, gaps, strict=True):
         at = 0.0
         for vertex, more in zip(column, [*gap, 0.0], strict=True):

@@ -34,10 +34,16 @@ from denpa.draw.style import DARK, FONTS, LIGHT
 Theme: TypeAlias = Literal["light", "dark", "auto"]
 THEMES: tuple[Theme, ...] = ("light", "dark", "auto")
 
-_LIGHT = {**LIGHT, "line": "#565869", "capsule": "#ffffff", "input": "#eaf2f9", "parameter": "#f3efe3", "mark": "#f3c55d",
-          "border": "#1b1f24", "pill": "#ffffff"}  # fmt: skip
-_DARK = {**DARK, "line": "#9aa4b0", "capsule": "#22272e", "input": "#1d2c3a", "parameter": "#332d1e", "mark": "#7a5d12",
-         "border": "#c3cad3", "pill": "#1b2026"}  # fmt: skip
+PALETTE = {
+    **LIGHT,
+    **{"line": "#565869", "capsule": "#ffffff", "input": "#eaf2f9", "parameter": "#f3efe3", "mark": "#f3c55d"},
+    **{"border": "#1b1f24", "pill": "#ffffff"},
+}
+PALETTE_DARK = {
+    **DARK,
+    **{"line": "#9aa4b0", "capsule": "#22272e", "input": "#1d2c3a", "parameter": "#332d1e", "mark": "#7a5d12"},
+    **{"border": "#c3cad3", "pill": "#1b2026"},
+}
 
 _RULES = """\
 text{font-family:FONTS;fill:$ink}
@@ -82,9 +88,9 @@ text{font-family:FONTS;fill:$ink}
 def style(theme: Theme) -> str:
     """The rules of one theme; "auto" follows the reader's setting where that can be asked, and is light elsewhere."""
     if theme == "auto":
-        dark = _scoped(_DARK, "denpa-auto")
-        return f"{_scoped(_LIGHT, 'denpa-auto')}@media (prefers-color-scheme:dark){{{dark}}}"
-    return _scoped(_DARK if theme == "dark" else _LIGHT, f"denpa-{theme}")
+        dark = _scoped(PALETTE_DARK, "denpa-auto")
+        return f"{_scoped(PALETTE, 'denpa-auto')}@media (prefers-color-scheme:dark){{{dark}}}"
+    return _scoped(PALETTE_DARK if theme == "dark" else PALETTE, f"denpa-{theme}")
 
 
 def _scoped(colours: dict[str, str], scope: str) -> str:

@@ -11,7 +11,7 @@ import re
 
 from denpa.draw import latex
 from denpa.draw.scene import Bead, Box, Pill, Row, Sample, Scene, Wire, state
-from denpa.draw.style import LIGHT
+from denpa.draw.svg import PALETTE
 
 POINT = 0.75  # pt (of TeX's bp) a pixel
 
@@ -42,11 +42,13 @@ def document(scene: Scene) -> str:
 
 def picture(scene: Scene) -> str:
     """The picture as one tikzpicture.  Needs tikz and amssymb."""
-    colours = {"value": LIGHT["value"], "gradient": LIGHT["gradient"], "muted": LIGHT["muted"], "rule": LIGHT["rule"],
-               "ink": LIGHT["ink"], "line": "#565869", "input": "#eaf2f9", "parameter": "#f3efe3", "group": LIGHT["panel"],
-               "mark": "#f3c55d", "minus": LIGHT["v4"]}  # fmt: skip
+    names = ("value", "gradient", "muted", "rule", "ink", "line", "input", "parameter", "panel", "mark", "v4")
     lines = ["\\begin{tikzpicture}[x=0.75bp,y=-0.75bp,font=\\sffamily\\fontsize{9}{10}\\selectfont]"]
-    lines += [f"\\definecolor{{denpa-{name}}}{{HTML}}{{{value[1:].upper()}}}" for name, value in colours.items()]
+    lines += [
+        f"\\definecolor{{denpa-{name}}}{{HTML}}{{{value[1:].upper()}}}"
+        for name, value in PALETTE.items()
+        if name in names
+    ]
     lines.append(f"\\useasboundingbox (0,0) rectangle ({_n(scene.width)},{_n(scene.height)});")
     for frame in scene.frames:
         lines.append(
@@ -132,7 +134,7 @@ def _strip(row: Row, x: float, y: float) -> list[str]:
             if abs(cell) >= 0.005:
                 inset = 1.2 if cell < 0 else 0.0
                 place = _box(left + 6 * i + inset, y + 5 * j + inset, 6 - 2 * inset, 5 - 2 * inset)
-                colour = "denpa-minus" if cell < 0 else "denpa-value"
+                colour = "denpa-v4" if cell < 0 else "denpa-value"
                 lines.append(f"\\fill[{colour},opacity={0.15 + 0.85 * abs(cell):.2f}] {place};")
             elif math.isnan(cell):
                 lines.append(f"\\fill[denpa-muted] {_box(left + 6 * i, y + 5 * j + 1.5, 6, 2)};")
@@ -141,7 +143,8 @@ def _strip(row: Row, x: float, y: float) -> list[str]:
 
 def _bead(bead: Bead, scene: Scene) -> list[str]:
     lines = [
-        f"\\draw[denpa-gradient,fill=white,line width=1bp] ({_n(bead.x)},{_n(bead.y)}) circle[radius={_n(bead.radius)}];"
+        "\\draw[denpa-gradient,fill=white,line width=1bp]"
+        f" ({_n(bead.x)},{_n(bead.y)}) circle[radius={_n(bead.radius)}];"
     ]
     lines.append(_text(bead.x, bead.y, "Σ", "denpa-gradient", bold=True))
     lines += _rows((bead.value,), bead.x, bead.y - bead.radius - 14.0, scene)
@@ -150,8 +153,8 @@ def _bead(bead: Bead, scene: Scene) -> list[str]:
 
 def _node(box: Box, scene: Scene) -> list[str]:
     left, top = box.x - box.width / 2, box.y - box.height / 2
-    fill = {"input": "denpa-input", "parameter": "denpa-parameter", "group": "denpa-group"}.get(box.kind, "white")
-    radius = min(box.width, box.height) / 2 if box.kind == "operator" else 6.0
+    fill = {"input": "denpa-input", "parameter": "denpa-parameter", "group": "denpa-panel"}.get(box.kind, "white")
+    radius = min(box.width, box.height, 38.0) / 2 if box.kind == "operator" else 6.0
     style = ["draw=denpa-ink", f"fill={fill}", "line width=0.9bp", f"rounded corners={_n(radius * POINT)}bp"]
     if box.kind in ("constant", "more"):
         style.append("dashed")
@@ -163,8 +166,9 @@ def _node(box: Box, scene: Scene) -> list[str]:
         style.append("line width=2bp")
     lines = [f"\\path[{','.join(style)}] {_box(left, top, box.width, box.height)};"]
     if box.kind == "parameter":
-        lines.append(f"\\path[draw=denpa-ink,fill=denpa-parameter] ({_n(left - 4)},{_n(top)}) -- ({_n(left)},{_n(top - 4)})"
-                     f" -- ({_n(left + 4)},{_n(top)}) -- ({_n(left)},{_n(top + 4)}) -- cycle;")  # fmt: skip
+        corners = ((left - 4, top), (left, top - 4), (left + 4, top), (left, top + 4))
+        path = " -- ".join(f"({_n(x)},{_n(y)})" for x, y in corners)
+        lines.append(f"\\path[draw=denpa-ink,fill=denpa-parameter] {path} -- cycle;")
     tall = (18.0 if box.title else 0.0) + sum(row.height for row in box.lines)
     y = box.y if box.kind == "operator" else box.y - tall / 2 + 9.0
     lines.append(_text(box.x, y, box.title))
@@ -183,7 +187,8 @@ def _pill(pill: Pill, scene: Scene) -> list[str]:
 def _sample(sample: Sample) -> list[str]:
     if sample.kind in ("wire", "faint"):
         dotted = ",densely dotted" if sample.kind == "faint" else ""
-        line = f"\\draw[denpa-line,line width={_n(sample.width * POINT)}bp{dotted}] ({_n(sample.x)},{_n(sample.y)}) -- ++(30,0);"
+        style = f"denpa-line,line width={_n(sample.width * POINT)}bp{dotted}"
+        line = f"\\draw[{style}] ({_n(sample.x)},{_n(sample.y)}) -- ++(30,0);"
         return [line, _text(sample.x + 36, sample.y, sample.text, "denpa-ink", "west")]
     colour = {"value": "denpa-value", "gradient": "denpa-gradient"}.get(sample.kind, "denpa-muted")
     return [_text(sample.x, sample.y, sample.text, colour, "west", sample.kind == "gradient")]
