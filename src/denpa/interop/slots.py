@@ -33,13 +33,8 @@ class Slot:
     def set(self, layer: Any, value: Any) -> None:
         """Put `value` wherever the object holds the old one: `self.params = [self.W, self.b]` holds it twice."""
         old = self.get(layer)
-        for name, held in list(vars(layer).items()):
-            if held is old and isinstance(old, np.ndarray):
-                setattr(layer, name, value)
-            elif isinstance(held, list):
-                setattr(layer, name, [value if item is old else item for item in held])
-            elif isinstance(held, dict):
-                setattr(layer, name, {k: value if item is old else item for k, item in held.items()})
+        if isinstance(old, np.ndarray):
+            _replace(layer, old, value)
         if not self.holder:
             setattr(layer, self.name, value)
 
@@ -59,18 +54,21 @@ class Slot:
                 return held[self.name]
         return None
 
-    def clear(self, layer: Any) -> None:
+    def clear(self, layer: Any, dtype: Any = None) -> None:
         """A fresh gradient of zeros where one is kept, so that code that adds to it starts from nothing."""
         old = self.gradient(layer)
-        if not isinstance(old, np.ndarray):
-            return
-        for name, held in list(vars(layer).items()):
-            if held is old:
-                setattr(layer, name, np.zeros_like(old))
-            elif isinstance(held, list):
-                setattr(layer, name, [np.zeros_like(old) if item is old else item for item in held])
-            elif isinstance(held, dict):
-                setattr(layer, name, {k: np.zeros_like(old) if item is old else item for k, item in held.items()})
+        if isinstance(old, np.ndarray):
+            _replace(layer, old, np.zeros_like(old, dtype=dtype))
+
+
+def _replace(layer: Any, old: Any, new: Any) -> None:
+    for name, held in list(vars(layer).items()):
+        if held is old:
+            setattr(layer, name, new)
+        elif isinstance(held, list) and any(item is old for item in held):
+            setattr(layer, name, [new if item is old else item for item in held])
+        elif isinstance(held, dict) and any(item is old for item in held.values()):
+            setattr(layer, name, {k: new if item is old else item for k, item in held.items()})
 
 
 def gradient_names(name: str) -> tuple[str, ...]:

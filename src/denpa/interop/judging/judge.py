@@ -34,7 +34,8 @@ def check_layer(layer: Any, derivative: Callable[..., Any] | None = None, *, see
 
     layer: a class in the book's style or an object of one, a class in PyTorch's style, a @denpa.primitive; or a
     function with its `derivative`.  Checked: shapes, values in float64 and float32, random cotangents, kinks,
-    saturation, state between calls, damage in place.  UsageError for anything else.  For a file that is not trusted to end: `check_file`.
+    saturation, state between calls, damage in place.  UsageError for anything else.  Code that may never end belongs
+    in a file: `check_file`.
     """
     if derivative is not None:
         return judge_function(layer, derivative, seed=seed)

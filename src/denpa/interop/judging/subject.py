@@ -102,6 +102,7 @@ class BookSession:
         for slot in self.slots:
             if slot.name in parameters:
                 value = np.array(parameters[slot.name])
+                slot.clear(self.layer, value.dtype)  # a buffer made in float64 would hide what backward computes
                 slot.set(self.layer, value if isinstance(slot.get(self.layer), np.ndarray) else value[()])
 
     def held(self) -> dict[str, Array]:
