@@ -90,7 +90,9 @@ def test_with_clipping_and_other_networks(options: dict[str, Any], rng: np.rando
 
 def test_the_division_into_calls_does_not_matter(rng: np.random.Generator) -> None:
     network, optimizer, d, rows, by_step, state = setting(rng, "float32", "adam", dropout=0.5)
-    program = engine("eager").compile(training_step(network, optimizer, d["x"][rows[0]], d["t"][rows[0]], classify=True))
+    program = engine("eager").compile(
+        training_step(network, optimizer, d["x"][rows[0]], d["t"][rows[0]], classify=True)
+    )
     other = dict(state)
     whole = program.run(state, d, rows, by_step)
     parts = []
@@ -139,7 +141,9 @@ def test_metrics_of_measuring_and_evaluating(rng: np.random.Generator) -> None:
     parameters = {n: p.value for n, p in network.parameters().items()}
     batch = d["x"][:10], d["t"][:10]
     measured = engine("eager").compile(measuring_step(network, *batch)).run(dict(parameters), d, rows, {})
-    forward = engine("eager").compile(evaluating_step(network, *batch, classify=True)).run(dict(parameters), d, rows, {})
+    forward = (
+        engine("eager").compile(evaluating_step(network, *batch, classify=True)).run(dict(parameters), d, rows, {})
+    )
     for i, chosen in enumerate(rows):
         loss = network.loss(d["x"][chosen], d["t"][chosen])
         gradients = backward(loss)

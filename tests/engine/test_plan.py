@@ -31,7 +31,7 @@ def kinds(made: Plan) -> list[str]:
     return [task.kind for task in made.tasks]
 
 
-# -- what is computed -----------------------------------------------------------------------------------------------------
+# -- what is computed ------------------------------------------------------------------------------------------------
 def test_only_what_the_outputs_need_is_computed() -> None:
     x = tensor(np.ones(4), name="x")
     graph = Graph({"a": x + 1.0, "b": (x * 2.0).sum()})
@@ -113,7 +113,7 @@ def test_unknown_outputs_are_named() -> None:
         plan(Graph({"y": tensor(1.0) + 1.0}), outputs=["z"])
 
 
-# -- where it lies --------------------------------------------------------------------------------------------------------
+# -- where it lies ---------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("optimizer", optim.NAMES)
 @pytest.mark.parametrize("fused", [True, False])
 def test_plans_of_networks_are_sound(optimizer: str, fused: bool) -> None:
@@ -139,7 +139,7 @@ def test_everything_is_aligned() -> None:
     assert all(v.value.offset % ALIGN == 0 for t in made.tasks for v in (*t.reads, *t.writes))
 
 
-# -- the verifier ---------------------------------------------------------------------------------------------------------
+# -- the verifier ----------------------------------------------------------------------------------------------------
 def temporaries(made: Plan) -> list[Value]:
     placed = made.layout.places
     return list(dict.fromkeys(v.value for t in made.tasks for v in t.writes if v.value not in placed))
@@ -149,7 +149,7 @@ def test_a_constant_in_a_freed_slot_is_noticed() -> None:
     """The trap of the prototype: right loss, wrong gradient."""
     made = network_plan(hidden="sigmoid")
     made.constants[0].offset = temporaries(made)[0].offset
-    with pytest.raises(PlanError, match="share memory|overwritten"):
+    with pytest.raises(PlanError, match=r"share memory|overwritten"):
         verify(made)
 
 
@@ -208,7 +208,7 @@ def test_a_plan_that_ends_before_the_arena_does_is_noticed() -> None:
         verify(made)
 
 
-# -- views and printing ---------------------------------------------------------------------------------------------------
+# -- views and printing ----------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("seed", range(30))
 def test_reshaped_views_are_numpys(seed: int) -> None:
     """Where a view is found it shows NumPy's elements; None only where NumPy, too, has to copy."""

@@ -1,4 +1,4 @@
-"""Products that are added to something that is there: W − η·(δᵀz), μ·m + δᵀz.  One GEMM with β, and no gradient in memory."""
+"""Products that are added to what is there, W − η·(δᵀz), μ·m + δᵀz: one GEMM with β, and no gradient in memory."""
 
 from __future__ import annotations
 

@@ -68,7 +68,8 @@ class Lowering:
 
     def loop(
         self, name: str, text: str, reads: Sequence[View], shape: Shape, dtype: Any, *, term: Term | None = None,
-        params: Mapping[str, Any] | None = None, reduce: str | None = None, out: View | None = None, compute: str | None = None,
+        params: Mapping[str, Any] | None = None, reduce: str | None = None, out: View | None = None,
+        compute: str | None = None,
     ) -> View:  # fmt: skip
         """One statement over `shape`; reduce: over the axes where `out` has stride 0."""
         dtype = np.dtype(dtype)
@@ -94,7 +95,7 @@ class Lowering:
     def cast(self, view: View, dtype: Any) -> View:
         return view if view.dtype == np.dtype(dtype) else self.loop("cast", "x", [view], view.shape, dtype)
 
-    # -- one term --------------------------------------------------------------------------------------------------------
+    # -- one term ------------------------------------------------------------------------------------------------------
     def lower(self, term: Term) -> None:
         if term in self.env:
             return
@@ -132,7 +133,7 @@ class Lowering:
         self.add("call", views, [out], term, title=term.kind, op=term.op, params=dict(term.params))
         return out
 
-    # -- products --------------------------------------------------------------------------------------------------------
+    # -- products ------------------------------------------------------------------------------------------------------
     def product(
         self, a: View, b: View, out: View, term: Term | None, alpha: tuple[float, View | None] = (1.0, None),
         beta: tuple[float, View | None] = (0.0, None), base: View | None = None,
@@ -149,7 +150,7 @@ class Lowering:
         )  # fmt: skip
 
     def _steps(self, view: View) -> View:
-        """The view, or a copy, with rows or columns contiguous and the other stride positive: what products can read."""
+        """The view, or a copy, with rows or columns contiguous and the other stride positive, as products read."""
         (m, n), (r, c) = view.shape, view.strides
         if ((c == 1 or n <= 1) and (r >= n or m <= 1)) or ((r == 1 or m <= 1) and (c >= m or n <= 1)):
             return view
@@ -189,7 +190,7 @@ def _flipped(view: View) -> View:
 
 
 def _compute(dtype: np.dtype[Any], reads: Sequence[View]) -> str:
-    """The dtype an elementwise operation is computed in: its result's, or for comparisons what its operands promote to."""
+    """The dtype an operation is computed in: its result's, or for comparisons what its operands promote to."""
     if dtype != np.bool_:
         return str(dtype.name)
     common = np.result_type(*[r.dtype for r in reads]) if reads else dtype
@@ -200,7 +201,7 @@ def _shapes(term: Term) -> str:
     return ", ".join(f"{a.dtype}{list(a.shape)}" for a in term.inputs) + f" → {term.dtype}{list(term.shape)}"
 
 
-# -- rules: (lowering, term, views of the operands) → the result's view, or why there is none -------------------------------
+# -- rules: (lowering, term, views of the operands) → the result's view, or why there is none
 Rule = Callable[[Lowering, Term, list[View]], View | str]
 RULES: dict[str, Rule] = {}
 
@@ -287,12 +288,11 @@ def _matmul(lowering: Lowering, term: Term, views: list[View]) -> View | str:
     out = full(lowering.value(term.shape, term.dtype, term))
     target = out
     if len(a.shape) == 1:
-        a = View(a.value, (1, *a.shape), (0, *a.strides), a.offset)
-        target = View(target.value, (*target.shape[: len(target.shape) - (len(b.shape) > 1)], 1, *target.shape[len(target.shape) - (len(b.shape) > 1) :]),
-                      (*target.strides[: len(target.strides) - (len(b.shape) > 1)], 0, *target.strides[len(target.strides) - (len(b.shape) > 1) :]), target.offset)  # fmt: skip
+        a = _with_axis(a, 0)
+        target = _with_axis(target, len(target.shape) - (len(b.shape) > 1))
     if len(b.shape) == 1:
-        b = View(b.value, (*b.shape, 1), (*b.strides, 0), b.offset)
-        target = View(target.value, (*target.shape, 1), (*target.strides, 0), target.offset)
+        b = _with_axis(b, 1)
+        target = _with_axis(target, len(target.shape))
     if len(target.shape) == 2:
         lowering.product(a, b, target, term)
         return out
@@ -308,8 +308,16 @@ def _matmul(lowering: Lowering, term: Term, views: list[View]) -> View | str:
         return f"a batch of {prod(batch)} products"
     a, b = a.broadcast((*batch, *a.shape[-2:])), b.broadcast((*batch, *b.shape[-2:]))
     for index in cartesian(*map(range, batch)):
-        lowering.product(*[_at(v, index) for v in (a, b, target)], term)
+        lowering.product(_at(a, index), _at(b, index), _at(target, index), term)
     return out
+
+
+def _with_axis(view: View, axis: int) -> View:
+    """An axis of length 1 put in."""
+    shape, strides = list(view.shape), list(view.strides)
+    shape.insert(axis, 1)
+    strides.insert(axis, 0)
+    return View(view.value, tuple(shape), tuple(strides), view.offset)
 
 
 def _at(view: View, index: tuple[int, ...]) -> View:
@@ -419,7 +427,7 @@ def _share_of(gradient: Term) -> Term:
 
 
 def _loss_gradients(found: Mapping[Term, list[Term]]) -> tuple[dict[Term, Term], set[Term]]:
-    """(softmax(x) − onehot(t))·share → the cross-entropy of x and t, which computes it on the way; what then is not needed."""
+    """(softmax(x) − onehot(t))·share → the cross-entropy that computes it on the way; what then is not needed."""
     losses = {term.inputs: term for term in found if term.kind == "softmax_cross_entropy"}
     gradients: dict[Term, Term] = {}
     skipped: set[Term] = set()

@@ -18,7 +18,7 @@ HEADER = 256  # bytes at the start of the arena: the step's number, the stop fla
 
 @dataclass
 class Layout:
-    """tasks in order; places: value → the value whose memory it takes; copies: (carried value, state) at the end of a step."""
+    """tasks in order; places: value → the value whose memory it takes; copies: (carried value, state) at the end."""
 
     tasks: list[Task]
     places: dict[Value, Value]

@@ -11,7 +11,7 @@ A plan is data: an engine turns its tasks into instructions.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from denpa.engine.fuse import fuse
@@ -94,7 +94,7 @@ def plan(
             lowering.lower(term)
     inputs = {name: lowering.env[t].value for name, t in terms.inputs.items() if t in lowering.env}
     carried = [(inputs[old], _placed_like(lowering, lowering.outputs[new], inputs[old])) for old, new in carry.items()]
-    metrics = {n: lowering.rows(lowering.outputs[n]) for n in names if n not in carry.values()}
+    metrics = {n: _kept(lowering, lowering.outputs[n], carry) for n in names if n not in carry.values()}
     kept = {v.value for v in metrics.values()} | {v.value for _, v in carried}
     tasks = fuse(lowering.tasks, kept) if fused else lowering.tasks
     layout = arrange(tasks, carried)
@@ -116,6 +116,14 @@ def _is_small(roots: Sequence[object] | object) -> bool:
         if term.kind == "matmul" and term.size * term.inputs[0].shape[-1] > SMALL:
             return False
     return True
+
+
+def _kept(lowering: Lowering, view: View, carry: Collection[str]) -> View:
+    """An output contiguous in C order, and not where a state is replaced."""
+    if view.value.kind == "input" and view.value.name in carry:
+        out = full(lowering.value(view.shape, view.dtype, row_major=True))
+        return lowering.loop("copy", "x", [view], view.shape, view.dtype, out=out)
+    return lowering.rows(view)
 
 
 def _placed_like(lowering: Lowering, new: View, old: Value) -> View:

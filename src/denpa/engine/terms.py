@@ -1,4 +1,4 @@
-"""A graph made smaller without changing what it computes: dead code, common subexpressions, constants, what does nothing.
+"""A graph made smaller without changing what it computes: dead code, repetitions, constants, what does nothing.
 
 A Term is a node of the smaller graph.  Two nodes that compute the same from the same become one Term.
 """

@@ -18,7 +18,7 @@ from denpa.graph import Node
 
 
 class Value:
-    """Memory for one array.  kind: "input", "constant", "output" or "temporary"; order: axes from slowest to fastest."""
+    """Memory for one array.  kind: "input", "constant" or "temporary"; order: axes from slowest to fastest."""
 
     __slots__ = ("data", "dtype", "kind", "name", "node", "offset", "order", "shape")
 
@@ -33,7 +33,8 @@ class Value:
         order: Sequence[int] | None = None,
         node: Node | None = None,
     ) -> None:
-        self.shape, self.dtype, self.kind, self.name, self.data = tuple(shape), np.dtype(dtype), kind, name, data
+        self.shape, self.kind, self.name, self.data = tuple(shape), kind, name, data
+        self.dtype: np.dtype[Any] = np.dtype(dtype)
         self.order = tuple(range(len(self.shape))) if order is None else tuple(order)
         self.node = node
         self.offset = -1
@@ -44,7 +45,7 @@ class Value:
 
     @property
     def nbytes(self) -> int:
-        return self.size * self.dtype.itemsize
+        return int(self.size * self.dtype.itemsize)
 
     @property
     def strides(self) -> tuple[int, ...]:

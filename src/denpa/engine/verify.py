@@ -46,8 +46,11 @@ class _Arena:
 
 
 def verify(plan: Plan) -> None:
-    """PlanError unless every read follows its write, no live value is overwritten, constants and state keep their place,
-    outputs are there at the end, and every access lies inside its value and the arena."""
+    """PlanError unless the plan is sound.
+
+    Every read follows its write, no live value is overwritten, constants and state keep their place, outputs are there
+    at the end, and every access lies inside its value and the arena.
+    """
     Verifier(plan).run()
 
 
@@ -114,7 +117,7 @@ class Verifier:
                 raise self._error("a task writes two values to the same place", a, where)
 
     def _in_place(self, task: Task, value: Value, other: Value) -> bool:
-        """May the task write the value over one that it reads?  Yes when it reads each element before it writes there."""
+        """May the task write the value over one it reads?  Yes when it reads each element before it writes there."""
         views = [v for v in task.reads if v.value is other]
         if not views:
             return True

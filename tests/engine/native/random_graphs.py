@@ -1,4 +1,4 @@
-"""Random graphs of primitives with their gradients: elementwise chains, broadcasts, reductions, products, views, fan-out."""
+"""Random graphs of primitives with their gradients: chains, broadcasts, reductions, products, views, fan-out."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SHAPES = ((), (1,), (5,), (3, 5), (3, 1), (2, 3, 5), (4, 3), (7,), (16, 9))
 
 
 def random_graph(rng: np.random.Generator, dtype: str, length: int) -> tuple[Graph, dict[str, Any]]:
-    """A graph of about `length` operations with outputs in the middle and gradients of a scalar, and its inputs' values."""
+    """About `length` operations, with outputs in the middle and gradients of a scalar, and the inputs' values."""
     inputs: dict[str, Tensor] = {}
     for i in range(int(rng.integers(1, 5))):
         shape = SHAPES[rng.integers(0, len(SHAPES))]

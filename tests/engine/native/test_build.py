@@ -1,4 +1,4 @@
-"""Kernels as files: kept, found again, never taken when damaged or foreign, and a folder that cannot be written costs time only."""
+"""Kernels as files: kept, found again, never taken when damaged; a folder that cannot be written costs time only."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import pytest
 
 pytest.importorskip("numba")
 
-from denpa.engine.native import build  # noqa: E402
-from denpa.engine.native.build import Kernel  # noqa: E402
+from denpa.engine.native import build
+from denpa.engine.native.build import Kernel
 
-TEXT = '''
+TEXT = """
 from denpa.engine.native.intrinsics import int64, view
 
 def kernel(arena, code, constants):
     view(arena, 1, int64)[0] = {}
-'''
+"""
 
 
 @pytest.fixture
@@ -81,7 +81,10 @@ def test_four_processes_share_a_cold_cache(tmp_path: Path) -> None:
     )
     running = [
         subprocess.Popen(
-            [sys.executable, "-c", program], env={**os.environ, "DENPA_CACHE": str(tmp_path)}, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", program],
+            env={**os.environ, "DENPA_CACHE": str(tmp_path)},
+            stdout=subprocess.PIPE,
+            text=True,
         )
         for _ in range(4)
     ]
@@ -94,7 +97,8 @@ def test_four_processes_share_a_cold_cache(tmp_path: Path) -> None:
 def test_numba_is_not_imported_when_nothing_is_missing(tmp_path: Path) -> None:
     """Its import is half of the time of a short run."""
     program = (
-        "import sys\nfrom denpa.engine.native.build import Kernel, address\naddress(Kernel('copy'))\nprint('numba' in sys.modules)"
+        "import sys\nfrom denpa.engine.native.build import Kernel, address\n"
+        "address(Kernel('copy'))\nprint('numba' in sys.modules)"
     )
     found = [
         subprocess.run(

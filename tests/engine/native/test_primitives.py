@@ -1,4 +1,4 @@
-"""Every primitive of the registry gives natively what NumPy gives: values, NaN and inf in the same places, and dtype."""
+"""Every primitive gives natively what NumPy gives: values, NaN and inf in the same places, and dtype."""
 
 from __future__ import annotations
 

@@ -17,9 +17,11 @@ from denpa.train.step import training_step
 
 pytest.importorskip("numba")
 
-from denpa.engine.native import program as program_module  # noqa: E402
-from denpa.engine.native import split  # noqa: E402
-from denpa.engine.native.program import NativeProgram  # noqa: E402
+from denpa.engine.native import (
+    program as program_module,
+    split,
+)
+from denpa.engine.native.program import NativeProgram
 
 
 @pytest.fixture
@@ -29,7 +31,9 @@ def everything_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(program_module, "GATHER", 1)
 
 
-def training(optimizer: str, dtype: str = "float64") -> tuple[Step, dict[str, Any], dict[str, Any], Any, dict[str, Any]]:
+def training(
+    optimizer: str, dtype: str = "float64"
+) -> tuple[Step, dict[str, Any], dict[str, Any], Any, dict[str, Any]]:
     rng = np.random.default_rng(4)
     network = nn.Network([70, 65, 50, 10], hidden="sigmoid", dtype=dtype)
     data = {"x": rng.random((200, 70)).astype(dtype), "t": rng.integers(0, 10, 200)}

@@ -52,7 +52,7 @@ def _counters() -> tuple[Callable[[], int], Callable[[int], None]] | None:
 
 
 def threads() -> int:
-    """How many threads the native engine may use: as many as the BLAS, which `threadpoolctl` and OMP_NUM_THREADS limit."""
+    """How many threads the engine may use: as many as the BLAS, which `threadpoolctl` and OMP_NUM_THREADS limit."""
     import os
 
     counters = _counters()

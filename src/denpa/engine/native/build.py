@@ -3,7 +3,7 @@
 A kernel is a Python function of one signature, compiled alone.  Its object file is named after a digest of everything
 that decides its bits (source texts, compiler version, processor), so an old file is never taken for a new kernel; the
 file carries a checksum, so a damaged one is built again.  Numba (0.5 s to import) is loaded only when something is
-missing; loading a kernel that is there costs about a millisecond.  A cache folder that cannot be written costs time only.
+missing; loading a kernel that is there costs about a millisecond.  A folder that cannot be written costs time only.
 """
 
 from __future__ import annotations
@@ -184,7 +184,7 @@ def _read(path: Path) -> bytes | None:
 
 
 def _write(path: Path, code: bytes, text: str | None) -> None:
-    """Written beside and renamed: a process that reads at the same time sees all of it or nothing.  Failure costs time only."""
+    """Written beside and renamed: who reads at the same time sees all of it or nothing.  Failure costs time only."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         contents = {path: FORMAT + hashlib.sha256(code).digest() + code}

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from denpa.engine.lower import OWN
 from denpa.engine.native.blas import gemm_address
 from denpa.engine.native.build import Kernel
 from denpa.engine.native.generate import Generator, address
-from denpa.engine.values import Task, View, full
+from denpa.engine.values import Task, View
 
 
 @dataclass
@@ -25,6 +24,11 @@ class Encoder:
         if value not in self.constants:
             self.constants.append(value)
         return self.constants.index(value)
+
+    def scalar(self, factor: tuple[float, View | None]) -> tuple[int, int]:
+        """α or β: the number of its constant, and the place of the scalar it is multiplied by, −1 for none."""
+        number, view = factor
+        return self.constant(number), -1 if view is None else at(view)
 
     def encode(self, task: Task) -> list[tuple[Kernel, list[int]]]:
         """The task's instructions: one, or two where a copy goes before it."""
@@ -42,11 +46,13 @@ def _loop(encoder: Encoder, task: Task) -> list[tuple[Kernel, list[int]]]:
 
 
 def _matmul(encoder: Encoder, task: Task) -> list[tuple[Kernel, list[int]]]:
-    a, b, c, base = task.info["a"], task.info["b"], task.writes[0], task.info["base"]
+    a: View = task.info["a"]
+    b: View = task.info["b"]
+    c, base = task.writes[0], task.info["base"]
     before = []
     if base is not None and at(base) != at(c):
         before.append((Kernel("copy"), [at(base), at(c), c.size * c.dtype.itemsize]))
-    scalars = [encoder.scalar(task.info[name]) for name in ("alpha", "beta")]  # type: ignore[attr-defined]
+    scalars = [encoder.scalar(task.info[name]) for name in ("alpha", "beta")]
     dtype = c.dtype.name
     m, k, n = *a.shape, b.shape[1]
     blas = gemm_address(dtype)
@@ -100,14 +106,6 @@ def _leading(view: View) -> tuple[int, int]:
     return 112, max(view.strides[1] if columns > 1 else rows, rows, 1)
 
 
-def _scalar(self: Encoder, factor: tuple[float, View | None]) -> tuple[int, int]:
-    number, view = factor
-    return self.constant(number), -1 if view is None else at(view)
-
-
-Encoder.scalar = _scalar  # type: ignore[attr-defined]
-
-
 def _transpose(encoder: Encoder, task: Task) -> list[tuple[Kernel, list[int]]]:
     source, target = task.reads[0], task.writes[0]
     numbers = [*source.shape[::-1], at(source), at(target), source.strides[1], target.strides[0]]
@@ -155,4 +153,3 @@ RULES: dict[str, Callable[[Encoder, Task], list[tuple[Kernel, list[int]]]]] = {
     "argmax": _argmax,
     "call": _call,
 }
-_ = (Any, full)

@@ -6,7 +6,6 @@ kernel serves every batch size.  Axes that follow each other in memory are taken
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
 
@@ -72,7 +71,7 @@ class Generator:
         text = HEAD.format(title=title, functions=functions) + "\n".join("    " + line for line in self.lines) + "\n"
         self.kernel = Kernel("loop", text=text)
 
-    # -- which arrays, which axes ------------------------------------------------------------------------------------------
+    # -- which arrays, which axes --------------------------------------------------------------------------------------
     def _collect(self) -> None:
         known: dict[tuple[int, tuple[int, ...], str], Pointer] = {}
         for view in self.task.reads:
@@ -107,7 +106,7 @@ class Generator:
             p.strides = tuple(row[j] for _, row in merged)
         return [n for n, _ in merged]
 
-    # -- source ------------------------------------------------------------------------------------------------------------
+    # -- source --------------------------------------------------------------------------------------------------------
     def number(self, value: int) -> str:
         self.numbers.append(value)
         return f"code[{len(self.numbers) - 1}]"
@@ -160,7 +159,7 @@ class Generator:
         totals = [p for p in reductions if p.strides[-1] == 0]
         for p in totals:
             wide = "float64" if p.dtype in ("float32", "float64") else "int64"
-            self.lines.append("    " * depth + f"s{p.name[1:]} = {wide}({START[p.store.reduce]})")  # type: ignore[union-attr]
+            self.lines.append("    " * depth + f"s{p.name[1:]} = {wide}({START[_reduction(p)]})")
         self.lines.append("    " * depth + f"for i{depth} in range(n{depth}):")
         index = {
             p.name: f"i{depth}" if p.strides[-1] == 1 else f"i{depth} * {self.number(p.strides[-1])}"
@@ -211,4 +210,5 @@ class Generator:
         self.lines.append("    " * depth + f"put({place[p.name]}, 0, {value}, {k})")
 
 
-Encoder = Callable[[Task], tuple[Kernel, list[int]]]
+def _reduction(p: Pointer) -> str:
+    return (p.store.reduce if p.store is not None else None) or ""

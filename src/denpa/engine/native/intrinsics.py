@@ -168,7 +168,7 @@ def atomic_swap(context: Any, address: Any, old: Any, new: Any) -> Any:
 
 @extending.intrinsic
 def rest(context: Any, give_way: Any, spins: Any) -> Any:
-    """A moment's pause in a loop that waits; every thousandth one lets other processes run, by the function at `give_way`."""
+    """A moment's pause in a loop that waits; now and then others run, by the function at `give_way`."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         wait, n = arguments

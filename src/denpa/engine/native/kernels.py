@@ -1,4 +1,4 @@
-"""The kernels written by hand.  Each is `kernel(arena, code, constants)`: the arena's address, an instruction's numbers.
+"""The kernels written by hand: `kernel(arena, code, constants)`, the arena's address and an instruction's numbers.
 
 `FACTORIES` makes them by name for given dtypes.  Offsets are bytes from the arena's start, strides are elements, unless
 said otherwise.  The first 64 bytes of the arena are the header: the step's number and the stop flag.
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from math import isnan
 from typing import Any
 
 from denpa.engine.native.intrinsics import (
@@ -24,8 +25,8 @@ from denpa.engine.native.intrinsics import (
     cblas_gemm,
     int64,
     load,
-    number_of,
     numba,
+    number_of,
     plus,
     pointer,
     put,
@@ -107,7 +108,7 @@ def _take() -> Any:
     return take
 
 
-def help() -> Any:  # noqa: A001  what a second thread does
+def help() -> Any:
     """Take parts until the driver says that it has left."""
     take = _take()
 
@@ -125,7 +126,7 @@ def help() -> Any:  # noqa: A001  what a second thread does
 
 def gather(dtype: str) -> Any:
     """[target, source address, address of row numbers, rows, width, stride of a target row, of a target column,
-     rows of a step, first of them].  Row numbers of step s start at s·(rows of a step)."""
+    rows of a step, first of them].  Row numbers of step s start at s·(rows of a step)."""
     real = CODES[dtype]
 
     def kernel(arena: Any, code: Any, constants: Any) -> None:
@@ -426,7 +427,7 @@ def cross_entropy(dtype: str, labels: str) -> Any:
 
 
 def argmax(dtype: str, smallest: int) -> Any:
-    """[rows, k, source, target, stride of a row, of an element]: position of the first largest; of the first NaN if any."""
+    """[rows, k, source, target, stride of a row, of an element]: where the first largest is; the first NaN if any."""
     real = CODES[dtype]
 
     def kernel(arena: Any, code: Any, constants: Any) -> None:
@@ -438,7 +439,7 @@ def argmax(dtype: str, smallest: int) -> Any:
             for j in range(1, k):
                 candidate = x[i * by_row + j * by_element]
                 better = candidate < best if smallest else candidate > best
-                if better or (candidate != candidate and best == best):
+                if better or (isnan(candidate) and not isnan(best)):
                     best, place = candidate, j
             y[i] = place
 

@@ -79,10 +79,11 @@ class NativeProgram:
             if name in self.step.by_row:
                 width = value.size // max(value.shape[0], 1)
                 by_row, by_column = _gather_strides(value)
+                item = value.dtype.itemsize
                 rows, kernel = value.shape[0] if value.shape else 1, Kernel("gather", (_memory(value),))
                 shares = ranges(rows, self.threads, 1) if value.size >= GATHER else [(0, rows)]
                 self._group([
-                    (kernel, [value.offset + first * by_row * value.dtype.itemsize, 0, 0, n, width, by_row, by_column, rows, first])
+                    (kernel, [value.offset + first * by_row * item, 0, 0, n, width, by_row, by_column, rows, first])
                     for first, n in shares
                 ], {1: ("data", name), 2: ("rows", name)})  # fmt: skip
             elif name in self.step.by_step:
@@ -221,7 +222,7 @@ class NativeProgram:
             )
 
     def _steps(self, steps: int) -> int:
-        """Run them; returns how many were finished.  Between calls of at most a quarter of a second signals are answered."""
+        """Run them; returns how many were finished.  A call lasts a quarter of a second at most, for signals."""
         done, chunk = 0, 1
         while done < steps:
             last = min(done + chunk, steps)
@@ -275,5 +276,5 @@ def _memory(value: Value) -> str:
 def _gather_strides(value: Value) -> tuple[int, int]:
     """Steps of a target row and of a target column; a row of several axes is contiguous."""
     if len(value.shape) == 2:
-        return value.strides
+        return value.strides[0], value.strides[1]
     return (value.strides[0] if value.shape else 1), 1

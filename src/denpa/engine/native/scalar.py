@@ -1,6 +1,6 @@
 """Scalar texts → the source of typed, branch-free expressions that numba compiles.
 
-A text such as "x if x > 0 or isnan(x) else 0.0" is parsed, never run; what is not in the small language below is an error.
+A text such as "x if x > 0 or isnan(x) else 0.0" is parsed, never run; what is not in this small language is an error.
 """
 
 from __future__ import annotations

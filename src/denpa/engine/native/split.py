@@ -1,14 +1,18 @@
-"""Large tasks in parts that threads share.  Parts write different elements, so the result does not depend on who runs them."""
+"""Large tasks in parts that threads share.  Parts write different elements: who runs which changes nothing."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from math import prod
 
 from denpa.engine.values import Task, View
 
 LEAST = 3.0  # µs of work from which on two threads win: ten times what sharing costs
-FLOPS, BYTES = 1.2e5, 1.0e5  # that a core does in a µs, about: multiply-adds in registers, memory of the second-level cache
+FLOPS, BYTES = (
+    1.2e5,
+    1.0e5,
+)  # that a core does in a µs, about: multiply-adds in registers, memory of the second-level cache
 BLOCK_ROWS, BLOCK_COLUMNS = 8, 48  # a part is a whole number of register blocks, see vectors.py
 LOOP = 60_000  # statements of a loop, elements counted
 
@@ -33,7 +37,7 @@ def ranges(n: int, count: int, multiple: int) -> list[tuple[int, int]]:
     blocks = -(-n // multiple)
     count = min(count, blocks)
     ends = [min(blocks * i // count * multiple, n) for i in range(count + 1)]
-    return [(a, b - a) for a, b in zip(ends, ends[1:], strict=False) if b > a]
+    return [(a, b - a) for a, b in pairwise(ends) if b > a]
 
 
 def part(view: View, axis: int, first: int, length: int) -> View:
@@ -42,8 +46,10 @@ def part(view: View, axis: int, first: int, length: int) -> View:
 
 
 def _product(task: Task, threads: int) -> list[Task]:
-    """By columns of C, or by rows when there are more of them."""
+    """By columns of C, or by rows when there are more of them; whole when C has to be filled by a copy first."""
     a, b, base, c = task.info["a"], task.info["b"], task.info["base"], task.writes[0]
+    if base is not None and base.value.offset != c.value.offset:
+        return [task]
     axis = 0 if c.shape[0] > c.shape[1] else 1
     made = []
     for first, length in ranges(c.shape[axis], threads, BLOCK_ROWS if axis == 0 else BLOCK_COLUMNS):
@@ -63,7 +69,7 @@ def _loop(task: Task, threads: int) -> list[Task]:
         axis for axis, n in enumerate(task.shape)
         if n >= threads and all(v.strides[axis] != 0 for v, s in zip(task.writes, stores, strict=True))
     ]  # fmt: skip
-    if not free or any(s.reduce is not None for s in stores) and not _sliceable(task, free):
+    if not free or (any(s.reduce is not None for s in stores) and not _sliceable(task, free)):
         return [task]
     axis = max(free, key=lambda i: (task.writes[0].strides[i] != 1 or len(task.shape) == 1, task.shape[i]))
     made = []
@@ -76,7 +82,7 @@ def _loop(task: Task, threads: int) -> list[Task]:
 
 
 def _sliceable(task: Task, free: list[int]) -> bool:
-    """A reduction starts with its own part of the result only when that part is contiguous: along the last free axis."""
+    """A reduction starts with its own part of the result, which must be contiguous."""
     return all(
         s.reduce is None or sum(n > 1 for n, t in zip(v.shape, v.strides, strict=True) if t != 0) == 1
         for v, s in zip(task.writes, task.info["stores"], strict=True)

@@ -1,4 +1,4 @@
-"""Threads that help the driver: Python threads that stay in machine code, without the interpreter's lock, while it runs.
+"""Threads that help the driver: Python threads that stay in machine code, without the interpreter's lock.
 
 They sleep between calls.  A process that was forked starts new ones; a thread that comes late finds the work done.
 """

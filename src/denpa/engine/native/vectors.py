@@ -1,4 +1,4 @@
-"""Blocks of matrix products and transposes in vector registers, written as LLVM vectors: what loops in Python cannot say.
+"""Blocks of matrix products and transposes in vector registers: what loops in Python cannot say.
 
 A block of C of several rows and vectors stays in registers while k runs; its columns beyond the matrix are masked.
 Strides are bytes.  With 512-bit registers (32 of them) a block has 8 rows × 3 vectors, with others 4 × 2.
