@@ -156,9 +156,11 @@ from denpa.transforms import (
 )
 
 if TYPE_CHECKING:
-    from denpa import data as data, nn as nn
+    from denpa import data as data, explain as explain, nn as nn
     from denpa.check import CheckReport as CheckReport, check as check, check_primitive as check_primitive
     from denpa.draw.graph_picture import Drawing as Drawing, draw as draw
+    from denpa.explain.notation import notation as notation
+    from denpa.explain.trace import trace_step as trace_step
     from denpa.formula import formula as formula
     from denpa.numeric import numerical_gradient as numerical_gradient
     from denpa.train.model_file import load_model as load_model
@@ -196,6 +198,12 @@ def __getattr__(name: str) -> Any:
         import denpa.nn as found
     elif name == "data":
         import denpa.data as found
+    elif name == "explain":
+        import denpa.explain as found  # the package is callable, as `check` is
+    elif name == "trace_step":
+        from denpa.explain.trace import trace_step as found
+    elif name == "notation":
+        from denpa.explain.notation import notation as found
     elif name == "load_model":
         from denpa.train.model_file import load_model as found
     else:

@@ -15,7 +15,7 @@ import click
 
 from denpa.errors import EXIT_DATA, EXIT_INTERRUPTED, EXIT_TRAINING, DenpaError
 
-VERBS = ("train", "resume", "predict", "evaluate", "runs", "check", "draw")
+VERBS = ("train", "resume", "predict", "evaluate", "runs", "check", "draw", "trace")
 
 
 class Verbs(click.Group):
@@ -54,6 +54,10 @@ class Verbs(click.Group):
             from denpa.cli import drawing
 
             return drawing.draw
+        if name == "trace":
+            from denpa.cli import tracing
+
+            return tracing.trace
         return None
 
 

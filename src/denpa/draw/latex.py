@@ -133,15 +133,12 @@ def text(words: str) -> str:
 
 
 def _joined(latex: str) -> str:
-    """Neighbouring raised (or lowered) characters in one command."""
+    """Neighbouring raised (or lowered) characters, and commas between them, in one command."""
     for command in ("textsuperscript", "textsubscript"):
-        latex = re.sub(rf"(?:\\{command}\{{[^{{}}]\}}){{2,}}", lambda m: _merge(m[0], command), latex)
+        one = rf"\\{command}\{{([^{{}}]*)\}}"
+        while (shorter := re.sub(rf"{one}(,?){one}", rf"\\{command}{{\1\2\3}}", latex)) != latex:
+            latex = shorter
     return latex
-
-
-def _merge(run: str, command: str) -> str:
-    signs = "".join(re.findall(r"\{([^{}])\}", run))
-    return rf"\{command}{{{signs}}}"
 
 
 def formula(block: Formula) -> str:
@@ -240,7 +237,7 @@ def _longtable(table: Table, chosen: list[int], kept: list[int], language: Langu
     heads = " & ".join(rf"\textbf{{{_words(table.headings[i], language)}}}" for i in chosen)
     rows = " \\\\\n".join(" & ".join(_cell(table.rows[k][i], language) for i in chosen) for k in kept)
     form = "".join(_column(table, i, language, len(chosen)) for i in chosen)
-    top = f"\\textit{{{caption}}}\n\n" if caption.strip() else ""
+    top = f"\\textit{{{caption}}}\\nopagebreak\n\n" if caption.strip() else ""
     body = f"{rows} \\\\\n" if kept else ""
     return (
         f"{top}{{\\small\n\\begin{{longtable}}[l]{{@{{}}{form}@{{}}}}\n\\toprule\n{heads} \\\\\n\\midrule\n\\endhead\n"

@@ -97,6 +97,8 @@ pre{font-family:MONO}
 pre,.formula{background:var(--panel);border-radius:6px;padding:10px 14px;font-size:.9rem}
 pre{overflow-x:auto;white-space:pre-wrap;overflow-wrap:anywhere}
 .formula{text-align:center;font:italic 1.1rem "STIX Two Text","Cambria Math","Times New Roman","DejaVu Serif",serif}
+div.formula{overflow-x:auto;font-style:normal;margin:8px 0}
+.formula .code{font-family:MONO;font-size:.8em}
 .highlights{display:grid;grid-template-columns:repeat(auto-fit,minmax(190px,1fr));gap:12px;margin:18px 0}
 .highlights>div{background:var(--panel);border-radius:10px;padding:12px 16px}
 .highlights dt{color:var(--muted);font-size:.88rem}

@@ -25,7 +25,11 @@ LIMIT = 400  # values between the two ends; a longer derivation is read by nobod
 
 
 def chain(
-    graph: Graph | Tensor, wrt: str | Tensor | Node, *, output: str | None = None, notation: str | Notation | None = None
+    graph: Graph | Tensor,
+    wrt: str | Tensor | Node,
+    *,
+    output: str | None = None,
+    notation: str | Notation | None = None,
 ) -> Document:
     """∂(result)/∂wrt: words, the formula with symbols, the same with numbers, one step for each value on the way.
 
@@ -128,7 +132,11 @@ class _Derivation:
         return Document(
             T(en=f"The derivative of {of} with respect to {by}", ja=f"{of}の{by}による微分"),
             (
-                Section(T(en="Forward: every value on the way", ja="順伝播：途中の値"), tuple(self._forward()), key="forward"),
+                Section(
+                    T(en="Forward: every value on the way", ja="順伝播：途中の値"),
+                    tuple(self._forward()),
+                    key="forward",
+                ),
                 Section(T(en="Backward: the chain rule", ja="逆伝播：連鎖律"), tuple(self._backward()), key="backward"),
             ),
             (Highlights(tuple(blocks)),),
@@ -161,7 +169,12 @@ class _Derivation:
     def _backward(self) -> Iterator[Block]:
         for node in reversed(self.steps):
             if node is self.root:
-                yield Text(T(en="The gradient starts at the result with 1.", ja="結果自身についての微分は1で、ここから始まる。"))
+                yield Text(
+                    T(
+                        en="The gradient starts at the result with 1.",
+                        ja="結果自身についての微分は1で、ここから始まる。",
+                    )
+                )
                 yield formula(f"{self.derivative(node)} = 1")
             else:
                 yield from self._step(node)

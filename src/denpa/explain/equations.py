@@ -128,7 +128,9 @@ class Equations:
             if not self._turned and self._averaged("") == "":
                 error = error.removeprefix(r"\left(").removesuffix(r"\right)")
         elif n.key == "001":
-            error = self.product(*((error, self.slope(K)) if n.row_gradients else (self.transposed(self.slope(K)), error)))
+            error = self.product(
+                *((error, self.slope(K)) if n.row_gradients else (self.transposed(self.slope(K)), error))
+            )
         else:
             slope = self.across(self.slope(K))
             error = self.elementwise(error, slope) if unitwise else self.product(error, slope)
@@ -217,7 +219,9 @@ class Equations:
         return rf"{W} \leftarrow {W} - {rate}{self._by}{g}"
 
     # -- one unit, filled with numbers ---------------------------------------------------------------------------------
-    def unit_forward(self, layer: int, unit: int, weights: Array, below: Array, bias: float | None, total: float) -> str:
+    def unit_forward(
+        self, layer: int, unit: int, weights: Array, below: Array, bias: float | None, total: float
+    ) -> str:
         """a_u = Σ w z + b with symbols, then numbers.  In square brackets: the sum of the terms that are not shown."""
         n = self.notation
         symbols = [
@@ -242,12 +246,13 @@ class Equations:
         left = n.symbol("delta", layer, unit, sample=self._first).latex
         own = self.own_slope(layer, unit)
         tail = "" if slope is None else rf" \times {factor(slope)}"
-        sums = [" + ".join([*side, *extra]) for side, extra in zip((symbols, numbers), _rest(len(column), rest), strict=True)]
+        sums = [
+            " + ".join([*side, *extra])
+            for side, extra in zip((symbols, numbers), _rest(len(column), rest), strict=True)
+        ]
         if slope is None:
             return f"{left} = {sums[0]} = {sums[1]} = {tex.numeral(total)}"
-        return (
-            rf"{left} = \left({sums[0]}\right){self._by}{own} = \left({sums[1]}\right){tail} = {tex.numeral(total)}"
-        )
+        return rf"{left} = \left({sums[0]}\right){self._by}{own} = \left({sums[1]}\right){tail} = {tex.numeral(total)}"
 
     def unit_error(self, unit: int, output: float, target: float, slope: float | None, total: float) -> str:
         """δ of an output unit: ŷ − y, with ψ′ where the loss does not contain the output function."""

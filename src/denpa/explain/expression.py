@@ -99,7 +99,9 @@ def _marked(template: str, count: int) -> str:
 def _needs(template: str, count: int) -> tuple[int, ...]:
     """For each argument how tightly it must bind to stand where the template puts it."""
     text = _marked(template, count)
-    return tuple(max((_need(text, m.start()) for m in re.finditer(chr(0xE000 + i), text)), default=0) for i in range(count))
+    return tuple(
+        max((_need(text, m.start()) for m in re.finditer(chr(0xE000 + i), text)), default=0) for i in range(count)
+    )
 
 
 def _need(text: str, at: int) -> int:

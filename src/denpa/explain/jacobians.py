@@ -125,8 +125,10 @@ def _layer_result(step: Step, k: int) -> ChainResult:
         size, error = _rounding(step, k, i, epsilon)
         gradient += step.share * np.outer(_row(step, k, i), below[i])  # (39): ∂a_ξ/∂W_μν = δ_μξ z_ν
         room += step.share * np.outer(error + (step.batch + 2) * epsilon * size, np.abs(below[i]))
-    found = layer.weight_gradient if layer.bias_gradient is None else np.column_stack(
-        [layer.weight_gradient, layer.bias_gradient]
+    found = (
+        layer.weight_gradient
+        if layer.bias_gradient is None
+        else np.column_stack([layer.weight_gradient, layer.bias_gradient])
     )
     gap = np.abs(found - gradient[:, : found.shape[1]])
     good = bool(np.all(gap <= room[:, : found.shape[1]]))

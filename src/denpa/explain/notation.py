@@ -17,7 +17,17 @@ from denpa.explain.layouts import Layout
 from denpa.explain.words import T
 
 Kind: TypeAlias = Literal[
-    "weight", "bias", "preactivation", "activation", "target", "loss", "sample_loss", "delta", "rate", "function", "slope"
+    "weight",
+    "bias",
+    "preactivation",
+    "activation",
+    "target",
+    "loss",
+    "sample_loss",
+    "delta",
+    "rate",
+    "function",
+    "slope",
 ]
 At: TypeAlias = "int | tuple[int, int] | None"  # a unit, or (to, from), counted from 0
 
@@ -109,7 +119,9 @@ class Notation:
         return None if element and kind not in ("function", "slope", "rate") else self.vectors.get(kind)
 
     def _symbol(self, template: str, layer: int, at: At, sample: int | str | None) -> Symbol:
-        to, source = ("" if n is None else str(n + self.units_from) for n in (at if isinstance(at, tuple) else (at, None)))
+        to, source = (
+            "" if n is None else str(n + self.units_from) for n in (at if isinstance(at, tuple) else (at, None))
+        )
         s = "" if sample is None else str(sample + self.units_from) if isinstance(sample, int) else sample
         number = str(layer + self.layers_from)
         prefix = self.prefixes.get(layer, str(2 * (layer - 1)))

@@ -20,7 +20,9 @@ from denpa.nn.layers import Activation, Dropout, Flatten, Identity, Layer, Linea
 from denpa.nn.losses import LOSSES, REDUCTIONS, Loss, loss_for
 from denpa.nn.network import Network
 
-SUPPORTED = "Linear layers, each followed by at most one activation, in a Network or a Sequential; Flatten may come first"
+SUPPORTED = (
+    "Linear layers, each followed by at most one activation, in a Network or a Sequential; Flatten may come first"
+)
 
 
 @dataclass(frozen=True, eq=False)

@@ -36,7 +36,9 @@ FONTS = {"mathrm", "mathbf", "boldsymbol", "mathit"}
 WORDS = {"text", "texttt", "operatorname", "textbf"}
 ENVIRONMENTS = {"pmatrix": "()", "bmatrix": "[]", "cases": "{ ", "aligned": "  ", "matrix": "  "}
 
-Kind: TypeAlias = Literal["letter", "number", "binary", "relation", "prefix", "function", "mark", "space", "word", "code"]
+Kind: TypeAlias = Literal[
+    "letter", "number", "binary", "relation", "prefix", "function", "mark", "space", "word", "code"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,7 +281,8 @@ def parse(latex: str) -> Tree:
 
 
 _UP = str.maketrans(
-    "0123456789+−-=()abcdefghijklmnoprstuvwxyzTKLGNθβγδφ⊤′,*∗", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁼⁽⁾ᵃᵇᶜᵈᵉᶠᵍʰⁱʲᵏˡᵐⁿᵒᵖʳˢᵗᵘᵛʷˣʸᶻᵀᴷᴸᴳᴺᶿᵝᵞᵟᵠᵀ′,**"
+    "0123456789+−-=()abcdefghijklmnoprstuvwxyzTKLGNθβγδφ⊤′,*∗",
+    "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁼⁽⁾ᵃᵇᶜᵈᵉᶠᵍʰⁱʲᵏˡᵐⁿᵒᵖʳˢᵗᵘᵛʷˣʸᶻᵀᴷᴸᴳᴺᶿᵝᵞᵟᵠᵀ′,**",
 )
 _DOWN = str.maketrans("0123456789+−-=()aehijklmnoprstuvxβγρφχ,", "₀₁₂₃₄₅₆₇₈₉₊₋₋₌₍₎ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓᵦᵧᵨᵩᵪ,")
 
@@ -349,7 +352,9 @@ def plain_of(tree: Tree) -> str:
         case Fraction():
             return f"{_alone(plain_of(tree.top))}/{_alone(plain_of(tree.bottom))}"
         case Root():
-            return f"√{_alone(plain_of(tree.inside))}" if len(plain_of(tree.inside)) > 1 else f"√{plain_of(tree.inside)}"
+            return (
+                f"√{_alone(plain_of(tree.inside))}" if len(plain_of(tree.inside)) > 1 else f"√{plain_of(tree.inside)}"
+            )
         case Accent():
             return f"{plain_of(tree.inside)}{tree.sign}"
         case Fenced():

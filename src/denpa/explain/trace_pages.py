@@ -77,7 +77,9 @@ def _key_numbers(trace: Trace) -> Highlights:
 
 def _notes(step: Step) -> Iterator[Text]:
     if step.dropout:
-        yield Text(T(en="Dropout is left out of this step.", ja="このステップではドロップアウトを行っていない。"), "note")
+        yield Text(
+            T(en="Dropout is left out of this step.", ja="このステップではドロップアウトを行っていない。"), "note"
+        )
     if not np.isfinite(step.loss):
         yield Text(T(en="The loss is not finite.", ja="損失が有限の値ではない。"), "warning")
     if step.batch > SAMPLES:
@@ -98,7 +100,11 @@ def legend(step: Step, n: Notation) -> Section:
     layer = v.layer
     rows: list[tuple[Any, ...]] = [
         (T(en="input", ja="入力"), n.symbol("activation", 0).plain, _shape(n.layout.write_vectors(step.inputs))),
-        (T(en="weights of the first layer", ja="最初の層の重み"), n.symbol("weight", layer).plain, _shape(weights["weight"])),
+        (
+            T(en="weights of the first layer", ja="最初の層の重み"),
+            n.symbol("weight", layer).plain,
+            _shape(weights["weight"]),
+        ),
         (T(en="its biases", ja="そのバイアス"), n.symbol("bias", layer).plain, _bias_shape(weights)),
         (
             T(en="what enters the activation function", ja="活性化関数への入力"),
@@ -154,7 +160,9 @@ def _forward(trace: Trace, e: Equations, v: LayerStep) -> Section:
     blocks += [formula(e.activate(k, v.function.function))]
     blocks += [_unit_table(trace, v), *_weight_table(n, v, gradients=False)]
     return Section(
-        T(en=f"Forward, layer {k + n.layers_from}", ja=f"順伝播：第{k + n.layers_from}層"), tuple(blocks), key=f"forward-{k}"
+        T(en=f"Forward, layer {k + n.layers_from}", ja=f"順伝播：第{k + n.layers_from}層"),
+        tuple(blocks),
+        key=f"forward-{k}",
     )
 
 
@@ -175,9 +183,7 @@ def _filled_forward(e: Equations, step: Step, v: LayerStep) -> Iterator[Block]:
         yield formula(f"{left} = {dot.join(pair)}{bias} = {matrix(n.layout.write_vectors(v.preactivation))}")
     unit = _chosen_unit(v)
     bias_value = None if v.bias is None else float(v.bias[unit])
-    yield formula(
-        e.unit_forward(v.layer, unit, v.weight[unit], below[0], bias_value, float(v.preactivation[0, unit]))
-    )
+    yield formula(e.unit_forward(v.layer, unit, v.weight[unit], below[0], bias_value, float(v.preactivation[0, unit])))
     if v.weight.shape[1] > SHOWN:
         yield Text(_BRACKETS, "note")
 
@@ -203,7 +209,10 @@ def _unit_table(trace: Trace, v: LayerStep) -> Table:
         sample = i if many else None
         heads += [n.symbol("preactivation", k, sample=sample).plain, n.symbol("activation", k, sample=sample).plain]
     rows = tuple(
-        (str(u + n.units_from), *(Number(float(a)) for i in listed for a in (v.preactivation[i, u], v.activation[i, u])))
+        (
+            str(u + n.units_from),
+            *(Number(float(a)) for i in listed for a in (v.preactivation[i, u], v.activation[i, u])),
+        )
         for u in range(len(v.weight))
     )
     caption = T(en="Values of the units", ja="各ユニットの値")
@@ -214,7 +223,9 @@ def _weight_table(n: Notation, v: LayerStep, *, gradients: bool) -> Iterator[Blo
     """All weights (or their gradients) in the notation's orientation, or their range where they are too many."""
     of_weights, of_bias = (v.weight_gradient, v.bias_gradient) if gradients else (v.weight, v.bias)
     one = n.per_sample and len(v.delta) == 1
-    symbol = n.gradient("weight", v.layer, of="sample_loss" if one else "loss") if gradients else n.symbol("weight", v.layer)
+    symbol = (
+        n.gradient("weight", v.layer, of="sample_loss" if one else "loss") if gradients else n.symbol("weight", v.layer)
+    )
     if of_weights.shape[1] > WIDE or len(of_weights) > 4 * LONG:
         yield _ranges(symbol.plain, of_weights, of_bias, n, v, gradients)
         return
@@ -235,13 +246,25 @@ def _weight_table(n: Notation, v: LayerStep, *, gradients: bool) -> Iterator[Blo
 
 
 def _ranges(name: str, weights: Array, bias: Array | None, n: Notation, v: LayerStep, gradients: bool) -> Table:
-    heads = ("", T(en="shape", ja="形"), T(en="smallest", ja="最小"), T(en="mean", ja="平均"), T(en="largest", ja="最大"))
+    heads = (
+        "",
+        T(en="shape", ja="形"),
+        T(en="smallest", ja="最小"),
+        T(en="mean", ja="平均"),
+        T(en="largest", ja="最大"),
+    )
     rows = [(name, _shape(n.layout.write_weights(weights, None)["weight"]), *_range(weights))]
     if bias is not None:
         one = n.per_sample and len(v.delta) == 1
-        symbol = n.gradient("bias", v.layer, of="sample_loss" if one else "loss") if gradients else n.symbol("bias", v.layer)
+        symbol = (
+            n.gradient("bias", v.layer, of="sample_loss" if one else "loss") if gradients else n.symbol("bias", v.layer)
+        )
         rows.append((symbol.plain, str(len(bias)), *_range(bias)))
-    return Table((*heads, T(en="length ‖·‖", ja="ノルム")), tuple(rows), T(en="Too many to list", ja="数が多いため範囲だけを示す"))
+    return Table(
+        (*heads, T(en="length ‖·‖", ja="ノルム")),
+        tuple(rows),
+        T(en="Too many to list", ja="数が多いため範囲だけを示す"),
+    )
 
 
 def _range(values: Array) -> tuple[Number, ...]:
@@ -330,7 +353,9 @@ def _backward(trace: Trace, e: Equations, v: LayerStep) -> Section:
     blocks += _filled_gradient(e, step, v)
     blocks += [_delta_table(trace, v, slope), *_weight_table(n, v, gradients=True)]
     return Section(
-        T(en=f"Backward, layer {k + n.layers_from}", ja=f"逆伝播：第{k + n.layers_from}層"), tuple(blocks), key=f"backward-{k}"
+        T(en=f"Backward, layer {k + n.layers_from}", ja=f"逆伝播：第{k + n.layers_from}層"),
+        tuple(blocks),
+        key=f"backward-{k}",
     )
 
 
@@ -347,9 +372,7 @@ def _filled_delta(e: Equations, step: Step, v: LayerStep, slope: Array | None) -
     incoming = above.delta if e.notation.per_sample else above.preactivation_gradient
     if slope is not None:
         total = float((v.delta if e.notation.per_sample else v.preactivation_gradient)[0, unit])
-        yield formula(
-            e.unit_delta(v.layer, unit, above.weight[:, unit], incoming[0], float(slope[0, unit]), total)
-        )
+        yield formula(e.unit_delta(v.layer, unit, above.weight[:, unit], incoming[0], float(slope[0, unit]), total))
 
 
 def _filled_gradient(e: Equations, step: Step, v: LayerStep) -> Iterator[Block]:
@@ -394,4 +417,6 @@ def _delta_table(trace: Trace, v: LayerStep, slope: Array | None) -> Table:
             if with_slope and slope is not None:
                 cells.append(Number(float(slope[i, u])))
         rows.append(tuple(cells))
-    return Table(tuple(heads), tuple(rows), T(en="What arrives at the units", ja="各ユニットに届く勾配"), folded=len(rows) > LONG)
+    return Table(
+        tuple(heads), tuple(rows), T(en="What arrives at the units", ja="各ユニットに届く勾配"), folded=len(rows) > LONG
+    )
