@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import xml.etree.ElementTree as ET
 from typing import Any
 
 import numpy as np
@@ -118,6 +119,21 @@ def test_every_input_gradient_comes_out_of_one_pass(rng: np.random.Generator) ->
     assert len(calls) == 100
     assert len(set(calls)) == 100
     assert [float(gradients[x]) for x in inputs] == pytest.approx(list(np.prod(values) / values), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("shop", "seen"),
+    [
+        (lambda: apple_shop()[0], ["220", "100", "2", "1.1", "200", "←1", "←2.2", "←110", "←200", "←1.1"]),
+        (fruit_shop, ["715", "200", "450", "650", "←2.2", "←110", "←3.3", "←165", "←650", "←1.1"]),
+    ],
+)
+def test_the_picture_of_a_shop_shows_every_number(shop: Any, seen: list[str]) -> None:
+    """Values forward and gradients backward at the edges, × and + in the nodes."""
+    picture = ET.fromstring(dp.draw(dp.Graph(shop())).svg())
+    texts = ["".join(item.itertext()).strip() for item in picture.iter() if item.tag.endswith("text")]
+    assert set(seen) <= set(texts)
+    assert texts.count("×") == (2 if "220" in seen else 3)
 
 
 # -- nodes ------------------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from tests.seeds.reference import sigmoid_scalar
 
 import denpa as dp
 from denpa import nn
+from denpa.explain.paths import PathSum
 from denpa.nn import optim
 
 ZERO = ("###", "#.#", "#.#", "###")
@@ -189,6 +190,19 @@ def test_one_weights_gradient_is_the_sum_over_all_its_paths() -> None:
     assert len(products) == 128
     found = dp.backward(net.loss(x, t))
     assert found["0.weight"][0, 0] == pytest.approx(math.fsum(products), rel=1e-11)
+
+
+def test_the_paths_of_one_weight_are_counted_and_listed() -> None:
+    """denpa's own list of them: 128, their products those of the loops, one by one, and their sum the gradient."""
+    x, t = images()
+    net = network(seed=3)
+    loops, loss = Loops(net), net.loss(x, t)
+    graph = dp.Graph(loss)
+    found = PathSum(graph.output, graph["0.weight"], (0, 0))
+    by_hand = [p for k in range(64) for p in loops.paths(x[k].tolist(), t[k].tolist(), 0, 0)]
+    assert found.count == 128
+    assert sorted(path.product for path in found.every()) == pytest.approx(sorted(by_hand), rel=1e-10, abs=1e-16)
+    assert found.total == pytest.approx(math.fsum(by_hand), rel=1e-11)
 
 
 def test_every_weight_of_layer_2_is_the_sum_over_its_paths() -> None:

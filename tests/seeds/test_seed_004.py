@@ -253,6 +253,15 @@ def test_graph_of_a_network_has_inputs_operations_and_an_output() -> None:
     assert roles == [("preactivation", 1), ("activation", 1), ("preactivation", 2), ("loss", 2)]
 
 
+def test_picture_of_a_network_shows_its_layers_and_its_loss() -> None:
+    """The same graph as a picture: a box a layer, and the number that is to become small."""
+    network = nn.Network([2, 3, 2], hidden="tanh", output="softmax", dtype="float64", seed=0)
+    x, t = np.array([[0.5, -1.0]]), np.array([1])
+    words = " ".join(ET.fromstring(dp.draw(network, x, t).svg()).itertext())
+    for part in ("layer 1", "layer 2", "tanh", "softmax", f"{float(network.loss(x, t)):.3g}"):
+        assert part in words
+
+
 def test_learning_curves_show_which_rate_to_take() -> None:
     """Three learning rates: one crawls, one learns, one leaps out of the valley; the picture holds all three."""
     rng = np.random.default_rng(25)
