@@ -17,6 +17,7 @@ from denpa.explain.document import (
     Cell,
     Document,
     Formula,
+    Highlight,
     Highlights,
     Language,
     Number,
@@ -28,9 +29,11 @@ from denpa.explain.document import (
     Words,
     in_language,
 )
-from denpa.explain.expression import expression as expression  # a node by its stanza's template
+from denpa.explain.expression import expression
 from denpa.explain.tex import BINARY, LETTERS, PREFIXES, RELATIONS, parse
 from denpa.formatting import number
+
+__all__ = ["expression", "formula", "page", "text"]  # expression: one node, by its stanza's template
 
 ROWS = 60  # of a folded table
 PAGE = 96  # characters of small text on a line; the columns beyond it go into a further table below
@@ -161,10 +164,7 @@ def _block(block: Block, language: Language, depth: int) -> Iterator[str]:
         case Table():
             yield from _table(block, language)
         case Highlights():
-            lines = [
-                rf"\item[{{{_words(item.name, language)}}}] {_cell(item.value, language)} {_words(item.remark, language)}"
-                for item in block.items
-            ]
+            lines = [_item(item, language) for item in block.items]
             yield "\\begin{description}\n" + "\n".join(lines) + "\n\\end{description}"
         case Picture():
             yield rf"\emph{{{_words(block.description, language)}}} {_words(block.caption, language)}"
@@ -172,6 +172,11 @@ def _block(block: Block, language: Language, depth: int) -> Iterator[str]:
             yield rf"\{_HEADINGS[min(depth, 3)]}{{{_words(block.title, language)}}}"
             for inner in block.blocks:
                 yield from _block(inner, language, depth + 1)
+
+
+def _item(item: Highlight, language: Language) -> str:
+    value, remark = _cell(item.value, language), _words(item.remark, language)
+    return rf"\item[{{{_words(item.name, language)}}}] {value} {remark}".rstrip()
 
 
 def _text(block: Text, language: Language) -> str:

@@ -15,7 +15,7 @@ def math(formula: Formula) -> Markup:
     return element("math", _node(parse(formula.latex)), display="block", aria_label=formula.plain)
 
 
-def _node(tree: Tree) -> Markup:
+def _node(tree: Tree) -> Markup:  # noqa: PLR0911  one return a kind of tree
     match tree:
         case Sign():
             return _sign(tree)
@@ -52,7 +52,7 @@ def _script(tree: Script) -> Markup:
     return element("mover" if big else "msup", base, _node(tree.above))
 
 
-def _sign(sign: Sign) -> Markup:
+def _sign(sign: Sign) -> Markup:  # noqa: PLR0911  one return a kind of sign
     """Letters in bold are Unicode's own bold letters: MathML Core has no other way."""
     match sign.kind:
         case "number":
@@ -66,7 +66,9 @@ def _sign(sign: Sign) -> Markup:
         case "space":
             return element("mspace", width=f"{0.17 * max(len(sign.text), 1):.2f}em")
         case "function":
-            return join(element("mi", sign.text, mathvariant="normal" if len(sign.text) == 1 else None), Markup(_APPLY))
+            return join(
+                _THIN, element("mi", sign.text, mathvariant="normal" if len(sign.text) == 1 else None), Markup(_APPLY)
+            )
         case "word":
             return element("mtext", sign.text)
         case "code":
@@ -77,6 +79,7 @@ def _sign(sign: Sign) -> Markup:
             return element("mi", text, mathvariant="normal" if upright else None)
 
 
+_THIN = element("mspace", width="0.17em")
 _APPLY = "<mo>\u2061</mo>"  # function application, invisible
 
 

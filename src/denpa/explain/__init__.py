@@ -1,7 +1,7 @@
 """Explanations as data.  The package itself is callable: `explain(...)` explains one number.
 
-`explain.chain(...)` derives a derivative step by step, `explain.loops(...)` writes a step as a program of loops.  Both are
-functions although modules of the same names hold them, and each is loaded when it is first asked for.
+`explain.chain(...)` derives a derivative step by step, `explain.loops(...)` writes a step as a program of loops.  Both
+are functions although modules of the same names hold them, and each is loaded when it is first asked for.
 """
 
 from __future__ import annotations

@@ -210,9 +210,9 @@ class _Derivation:
             numbers[shown] = value(source.value) or ""
         if consumer is not self.root:
             names[g], numbers[g] = self.derivative(consumer), value(self.gradients[consumer]) or ""
-        symbols = expression(part, lambda n: names.get(n))
+        symbols = expression(part, names)
         missing = [n for n in _leaves(part) if n in numbers and not numbers[n]]
-        return symbols, None if missing else expression(part, lambda n: numbers.get(n))
+        return symbols, None if missing else expression(part, numbers)
 
 
 def _rule(consumer: Node, i: int, g: Any, *, one: bool) -> tuple[Node | None, tuple[Node, Node, list[Node]]]:
@@ -250,7 +250,7 @@ def _figure(result: Any) -> Number | str:
 def _words(node: str, consumers: list[str]) -> T:
     if len(consumers) == 1:
         return T(
-            en=f"{node} acts on the result through {consumers[0]} alone: what arrives there, times the local derivative.",
+            en=f"{node} acts on the result through {consumers[0]} alone: what arrives there times the local derivative.",
             ja=f"{node}は{consumers[0]}だけを通って結果に効く。そこに届いた微分に、局所的な微分を掛ける。",
         )
     listed = ", ".join(consumers)

@@ -120,7 +120,7 @@ class Equations:
 
     # -- backward ------------------------------------------------------------------------------------------------------
     def delta_out(self, loss: str, unitwise: bool = True) -> str:
-        """δ of the output layer: (50) for a fused loss, else the slope of the loss times that of the output function."""
+        """δ of the output layer: (50) for a fused loss, else the loss's slope times that of the output function."""
         n, K = self.notation, self.depth
         difference = self._error(loss)
         error = self.across(difference)

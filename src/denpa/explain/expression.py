@@ -61,7 +61,7 @@ def _part(node: Node, named: Namer, depth: int) -> tuple[str, int]:
 
 
 def level_of_text(text: str) -> int:
-    """Of a name or a number: a leading minus needs parentheses inside, a factor of ten is a product, anything else is one thing."""
+    """Of a name or a number: a leading minus, a power of ten behind a factor, or one thing."""
     if text.startswith("-"):
         return NEGATIVE
     return PRODUCT if r" \times " in text and not text.startswith(r"\begin") else ATOM
@@ -104,7 +104,7 @@ def _needs(template: str, count: int) -> tuple[int, ...]:
     )
 
 
-def _need(text: str, at: int) -> int:
+def _need(text: str, at: int) -> int:  # noqa: PLR0911  one return a neighbour
     before, after = text[:at].rstrip(), text[at + 1 :].lstrip()
     if before.endswith("{") and after.startswith("}"):  # alone in braces: only the base of a power needs one thing
         return ATOM if after[1:].lstrip().startswith("^") else RELATION

@@ -56,7 +56,7 @@ class Layout:
 
     def _matrix(self, weight: Array) -> Any:
         if self.flat:
-            return ColumnMajor(*weight.shape, freeze(weight.ravel(order="F")))
+            return ColumnMajor(weight.shape[0], weight.shape[1], freeze(weight.ravel(order="F")))
         return freeze(weight.T if self.transposed else weight)
 
     def _from_matrix(self, written: Any) -> Array:

@@ -1,4 +1,4 @@
-"""Notation as a value: how a textbook writes, counts and lays out the quantities of a network.  The numbers never change.
+"""Notation as a value: how a textbook writes, counts and lays out the quantities of a network; no number changes.
 
 The seeds contradict each other (a is what enters the activation in 001 and what leaves it in 002), so every table,
 formula and label takes a `Notation`.  Layers are given as in `Role`: 0 is the input, 1 the first layer with weights.
@@ -164,8 +164,8 @@ def _seed_001() -> Notation:
     return Notation(
         key="001",
         title=T(
-            en="a enters the activation function and z leaves it; the input is layer 0; the bias is the last column of W; "
-            "gradients are rows",
+            en="a enters the activation function and z leaves it; the input is layer 0; the bias is the last column of "
+            "W; gradients are rows",
             ja="aは活性（活性化関数への入力）、zはその出力。入力層は第0層。バイアスはWの最後の列。勾配は行ベクトル",
         ),
         source="seed 001 (1)–(54)",
@@ -201,8 +201,8 @@ def _seed_002() -> Notation:
     return Notation(
         key="002",
         title=T(
-            en="z, the weighted input, enters the activation function and a leaves it; the input is layer 1; vectors are "
-            "columns; w from unit i to unit j of layer l is written w with j, i below and l above",
+            en="z, the weighted input, enters the activation function and a leaves it; the input is layer 1; vectors "
+            "are columns; w from unit i to unit j of layer l is written w with j, i below and l above",
             ja="zは重み付き入力、aは出力。入力層は層1。ベクトルは列。層l-1のi番目から層lのj番目への重みは、下にj、i、上にlを添える",
         ),
         source="seed 002",
@@ -236,9 +236,10 @@ def _book() -> Notation:
     return Notation(
         key="book",
         title=T(
-            en="a sample is a row, so X·W + B; A enters the activation function and Z leaves it; dout is what arrives from "
-            "above; units count from 0",
-            ja="1件のデータが1行なのでX・W + B。Aは活性化関数への入力、Zはその出力。上流から来る勾配がdout。番号は0から",
+            en="a sample is a row, so X·W + B; A enters the activation function and Z leaves it; dout is what arrives "
+            "from above; units count from 0",
+            ja="1件のデータが1行なのでX・W + B。Aは活性化関数への入力、Zはその出力。上流から来る勾配がdout。"
+            "番号は0から",
         ),
         source="seeds 000 and 004",
         vectors={
@@ -274,8 +275,8 @@ def _seed_003() -> Notation:
     return Notation(
         key="003",
         title=T(
-            en="scalars, lists and loops; a weight is named by the output and the input it joins, counted from 0; matrices "
-            "are lists column by column; the next layer is called forward",
+            en="scalars, lists and loops; a weight is named by the output and the input it joins, counted from 0; "
+            "matrices are lists column by column; the next layer is called forward",
             ja="スカラーと配列とfor文だけ。重みの名前は出力の番号、入力の番号の順で0から数える。行列は列優先の配列。次の層はforward",
         ),
         source="seed 003",
@@ -319,9 +320,10 @@ def _pytorch() -> Notation:
     return Notation(
         key="pytorch",
         title=T(
-            en="PyTorch's names: 0.weight of shape (n_out, n_in), 0.bias; a sample is a row; gradients are called .grad and "
-            "belong to the loss of the whole batch",
-            ja="PyTorchの名前。0.weightは(出力数, 入力数)、0.bias。1件が1行。勾配は.gradで、バッチ全体の損失についてのもの",
+            en="PyTorch's names: 0.weight of shape (n_out, n_in), 0.bias; a sample is a row; gradients are called .grad "
+            "and belong to the loss of the whole batch",
+            ja="PyTorchの名前。0.weightは(出力数, 入力数)、0.bias。1件が1行。"
+            "勾配は.gradで、バッチ全体の損失についてのもの",
         ),
         source="torch.nn.Sequential",
         vectors={
@@ -380,7 +382,6 @@ def notation(name: str | Notation = DEFAULT, *, gradient: Literal["row", "column
             near = difflib.get_close_matches(str(name), [*PROFILES, *_SAME], n=1)
             raise UsageError(
                 "unknown notation",
-                where=user_line(),
                 got=repr(name)[:60],
                 want=", ".join([*PROFILES, *_SAME]),
                 fix=f"did you mean {near[0]!r}?" if near else None,

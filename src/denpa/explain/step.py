@@ -50,7 +50,7 @@ class LayerStep:
 class Step:
     """A recorded step.  inputs (batch, n_in), targets (batch, n_out) as numbers (classes as rows of 0 and 1).
 
-    sample_losses (batch,).  fused: the loss contains the output function.  dropout: there was some, and it was left out.
+    sample_losses (batch,).  fused: the loss contains the output function.  dropout: some was left out.
     """
 
     graph: Graph

@@ -16,8 +16,41 @@ from denpa.formatting import number
 
 _GREEK = dict(
     zip(
-        "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi psi "
-        "omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega".split(),
+        [
+            "alpha",
+            "beta",
+            "gamma",
+            "delta",
+            "epsilon",
+            "zeta",
+            "eta",
+            "theta",
+            "iota",
+            "kappa",
+            "lambda",
+            "mu",
+            "nu",
+            "xi",
+            "pi",
+            "rho",
+            "sigma",
+            "tau",
+            "upsilon",
+            "phi",
+            "chi",
+            "psi",
+            "omega",
+            "Gamma",
+            "Delta",
+            "Theta",
+            "Lambda",
+            "Xi",
+            "Pi",
+            "Sigma",
+            "Phi",
+            "Psi",
+            "Omega",
+        ],
         "αβγδεζηθικλμνξπρστυφχψωΓΔΘΛΞΠΣΦΨΩ",
         strict=True,
     )
@@ -28,7 +61,7 @@ BINARY = {"times": "×", "cdot": "·", "odot": "⊙", "pm": "±", "land": "∧",
 RELATIONS = {"le": "≤", "ge": "≥", "ne": "≠", "approx": "≈", "leftarrow": "←", "to": "→", "in": "∈", "mid": "|"}
 RELATIONS |= {"Rightarrow": "⇒", "equiv": "≡"}
 PREFIXES = {"sum": "Σ", "prod": "Π", "lnot": "¬", "exists": "∃", "forall": "∀"}
-FUNCTIONS = {f: f for f in "log exp max min arg tanh sin cos tan sinh cosh arctan".split()}
+FUNCTIONS = {f: f for f in ["log", "exp", "max", "min", "arg", "tanh", "sin", "cos", "tan", "sinh", "cosh", "arctan"]}
 SPACES = {",": " ", ";": " ", ":": " ", "!": "", "quad": "   ", "qquad": "      ", " ": " "}
 FENCES = {"(": "(", ")": ")", "[": "[", "]": "]", "|": "|", ".": "", "lVert": "‖", "rVert": "‖", "{": "{", "}": "}"}
 ACCENTS = {"hat": "\u0302", "tilde": "\u0303", "bar": "\u0304"}
@@ -167,7 +200,7 @@ class _Reader:
             raise self.wrong(f"a {token} without its partner")
         return _character(token)
 
-    def command(self, name: str) -> Tree:
+    def command(self, name: str) -> Tree:  # noqa: PLR0911  one return a kind of command
         for kind, table in (("letter", LETTERS), ("binary", BINARY), ("relation", RELATIONS), ("prefix", PREFIXES)):
             if name in table:
                 return Sign(kind, table[name])  # type: ignore[arg-type]
@@ -342,7 +375,7 @@ def _names(out: str) -> bool:
     return re.search(r"[A-Za-z0-9]{2,}$", out) is not None and not out[-1].isdigit()
 
 
-def plain_of(tree: Tree) -> str:
+def plain_of(tree: Tree) -> str:  # noqa: PLR0911  one return a kind of tree
     """A tree as plain characters."""
     match tree:
         case Sign():

@@ -36,7 +36,7 @@ class Update:
 
 @dataclass(frozen=True, eq=False)
 class Trace:
-    """One traced step.  `trace["W(1)"]`, `trace["δ⁽²⁾"]`: an array by its textbook name, laid out as the textbook has it.
+    """One traced step.  `trace["W(1)"]`, `trace["δ⁽²⁾"]`: an array by its textbook name, in the textbook's layout.
 
     step: the same in no notation, as denpa holds it.  comparison: Jacobian chain against delta rule, output's layer
     first.  update: None without a learning rate.
@@ -102,8 +102,8 @@ def trace_step(
 ) -> Trace:
     """One forward and backward pass of a Network or Sequential in a textbook's notation.
 
-    x (n_in,) or (batch, n_in); t one target or (batch,) class numbers or (batch, n_out).  learning_rate: also the update
-    and the loss after it.  loss, reduction: for a Sequential; a Network has its own.  Dropout is left out.
+    x (n_in,) or (batch, n_in); t one target or (batch,) class numbers or (batch, n_out).  learning_rate: also the
+    update and the loss after it.  loss, reduction: for a Sequential; a Network has its own.  Dropout is left out.
     UsageError for a network that is not Linear layers with at most one activation each.  Source: seed 001 §5.
     """
     chosen = find_notation(notation)

@@ -208,7 +208,7 @@ def _unit_table(trace: Trace, v: LayerStep) -> Table:
     for i in listed:
         sample = i if many else None
         heads += [n.symbol("preactivation", k, sample=sample).plain, n.symbol("activation", k, sample=sample).plain]
-    rows = tuple(
+    rows: tuple[tuple[Any, ...], ...] = tuple(
         (
             str(u + n.units_from),
             *(Number(float(a)) for i in listed for a in (v.preactivation[i, u], v.activation[i, u])),
@@ -236,10 +236,12 @@ def _weight_table(n: Notation, v: LayerStep, *, gradients: bool) -> Iterator[Blo
     columns: list[Any] = [str(j + n.units_from) for j in range(shown.shape[1])]
     if n.layout.bias_column and of_bias is not None:
         columns[-1] = T(en="n (bias)", ja="n（バイアス）")
-    body = [tuple([str(i + n.units_from), *(Number(float(w)) for w in row)]) for i, row in enumerate(shown)]
-    if "bias" in written and across:
+    body: list[tuple[Any, ...]] = [
+        (str(i + n.units_from), *(Number(float(w)) for w in row)) for i, row in enumerate(shown)
+    ]
+    if "bias" in written and of_bias is not None and across:
         body.append((T(en="bias", ja="バイアス"), *(Number(float(b)) for b in of_bias)))
-    elif "bias" in written:
+    elif "bias" in written and of_bias is not None:
         columns.append(T(en="bias", ja="バイアス"))
         body = [(*row, Number(float(b))) for row, b in zip(body, of_bias, strict=True)]
     yield Table((*heads, *columns), tuple(body), symbol.plain, folded=len(body) > LONG)
@@ -253,7 +255,7 @@ def _ranges(name: str, weights: Array, bias: Array | None, n: Notation, v: Layer
         T(en="mean", ja="平均"),
         T(en="largest", ja="最大"),
     )
-    rows = [(name, _shape(n.layout.write_weights(weights, None)["weight"]), *_range(weights))]
+    rows: list[tuple[Any, ...]] = [(name, _shape(n.layout.write_weights(weights, None)["weight"]), *_range(weights))]
     if bias is not None:
         one = n.per_sample and len(v.delta) == 1
         symbol = (
@@ -387,7 +389,7 @@ def _filled_gradient(e: Equations, step: Step, v: LayerStep) -> Iterator[Block]:
 
 
 def _filled_error(e: Equations, step: Step, v: LayerStep, slope: Array | None) -> Iterator[Block]:
-    """δ of the chosen output unit with numbers, where it is a difference (not for the other losses, or softmax inside)."""
+    """δ of the chosen output unit with numbers, where it is a plain difference of two numbers."""
     if step.loss_name in ("absolute_error", "huber") or (slope is None and not step.fused):
         return
     unit = _chosen_unit(v)
