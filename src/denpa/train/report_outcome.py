@@ -189,7 +189,7 @@ def _images(record: RunRecord, names: tuple[str, ...]) -> Picture:
     finite = np.concatenate([a[np.isfinite(a)].ravel() for a in arrays])
     low, high = min(0.0, float(finite.min(initial=0.0))), float(finite.max(initial=0.0)) or 1.0
 
-    def one(item: Misclassified, pixels: np.ndarray) -> Thumbnail:  # type: ignore[type-arg]
+    def one(item: Misclassified, pixels: np.ndarray) -> Thumbnail:
         true, guess = names[item.true], names[item.predicted]
         return Thumbnail(
             pixels,
