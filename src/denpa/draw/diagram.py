@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from denpa.draw.layout import EFFORT, Edge, Layout, Size
+from denpa.draw.layout import EFFORT, Edge, Layout, Size, straightened
 from denpa.draw.layout_groups import Rectangle, arrange_grouped
 from denpa.draw.legend import legend
 from denpa.draw.markup import width as text_width
@@ -240,8 +240,7 @@ def _wire(
     start = (at[link.source][0] + measured[link.source].width / 2, knots[0][1])
     end = (at[link.target][0] - measured[link.target].width / 2, knots[-1][1])
     width, faint = widths.width(link.gradient)
-    ends = [start, *knots, end]
-    path = [knot for i, knot in enumerate(ends) if i == 0 or knot != ends[i - 1]]
+    path = straightened([start, *knots, end])
     source, target = diagram.items[link.source].key, diagram.items[link.target].key
     return Wire(
         link.key,

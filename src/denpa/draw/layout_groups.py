@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from denpa.draw.layout import EFFORT, Edge, Layout, Size, arrange
+from denpa.draw.layout import EFFORT, Edge, Layout, Size, arrange, straightened
 from denpa.draw.layout_ranks import topological
 from denpa.errors import UsageError
 
@@ -59,7 +59,7 @@ def _acyclic(count: int, edges: Sequence[Edge], group_of: Mapping[int, str]) -> 
 
 
 def _inner(sizes: Sequence[Size], edges: Sequence[Edge], members: frozenset[int], effort: int) -> _Inside:
-    """Lay out the members with a stub in the first column for each end that enters, in the last for those that leave."""
+    """Lay out the members with a stub in the first column for each end that enters, in the last for one that leaves."""
     items = sorted(members)
     place = {item: i for i, item in enumerate(items)}
     enter = list(dict.fromkeys((e.source, e.out) for e in edges if e.target in members and e.source not in members))
@@ -173,4 +173,4 @@ def _joined(
     if k in which:
         knots += whole.routes[which[k]]
         knots += moved(b) if b is not None else []
-    return tuple(knot for i, knot in enumerate(knots) if i == 0 or knot != knots[i - 1])
+    return tuple(straightened(knots))

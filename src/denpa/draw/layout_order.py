@@ -2,7 +2,7 @@
 
 Long edges are cut at every column they pass, so all edges here join neighbouring columns.  An edge's end is a float:
 the place of its vertex in its column plus the place of its port on the vertex (within ±½), so ports count as they are
-drawn.  Deterministic: several fixed beginnings, the best result wins.
+drawn.  Deterministic: the shuffles are seeded.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
+
+STALE = 40  # shakes without a gain, after which the search gives up
 
 
 @dataclass(slots=True)
@@ -75,27 +77,43 @@ def crossings(v: Vertices, columns: Sequence[Sequence[int]]) -> int:
     return total
 
 
-def order(v: Vertices, effort: int = 200_000) -> list[list[int]]:
-    """The columns in an order with few crossings.  `effort` bounds the work, in comparisons of two neighbours."""
+def order(v: Vertices, effort: int = 60_000) -> list[list[int]]:
+    """The columns in an order with few crossings.  `effort` bounds the work, in comparisons of two neighbours.
+
+    First depth first from the results, following ports (a tree comes out flat), from the inputs, and from a shuffle;
+    then the best of them is shaken a little and improved again, as long as that helps (iterated local search).
+    """
+    random = Random(1)
+    search = _Search(v, effort)
+    starts = [_depth_first(v, v.left, v.columns[::-1]), _depth_first(v, v.right, v.columns)]
+    starts.append([random.sample(column, len(column)) for column in v.columns])
     best: list[list[int]] = []
     least = -1
-    search = _Search(v, effort)
-    for start in _beginnings(v):
-        columns = search.improve(start)
+    for start in starts:
+        columns = search.improve(start, patience=6)
         found = crossings(v, columns)
         if least < 0 or found < least:
             best, least = columns, found
-        if least == 0 or search.spent >= effort:
-            break
+    stale = 0
+    while least > 0 and stale < STALE and search.spent < effort:
+        columns = search.improve(_shaken(best, random), patience=1)
+        found = crossings(v, columns)
+        stale = 0 if found < least else stale + 1
+        if found <= least:
+            best, least = columns, found
     return best
 
 
-def _beginnings(v: Vertices) -> list[list[list[int]]]:
-    """Depth first from the results, following ports (a tree comes out flat); from the inputs; then shuffled ones."""
-    made = [_depth_first(v, v.left, v.columns[::-1]), _depth_first(v, v.right, v.columns)]
-    random = Random(1)
-    for _ in range(8):
-        made.append([random.sample(column, len(column)) for column in v.columns])
+def _shaken(columns: list[list[int]], random: Random) -> list[list[int]]:
+    """A copy in which a few neighbours of up to three columns have changed places."""
+    made = [list(column) for column in columns]
+    wide = [column for column in made if len(column) > 1]
+    for column in random.sample(wide, min(len(wide), random.randint(1, 3))):
+        last = min(len(column), random.randrange(len(column)) + random.randint(2, 5))
+        first = max(0, last - 5)
+        window = column[first:last]
+        random.shuffle(window)
+        column[first:last] = window
     return made
 
 
@@ -122,8 +140,8 @@ class _Search:
         self.v, self.effort, self.spent = v, effort, 0
         self.place = [0.0] * v.count
 
-    def improve(self, start: list[list[int]], rounds: int = 24, patience: int = 6) -> list[list[int]]:
-        """Sweep to and fro until `patience` rounds bring nothing."""
+    def improve(self, start: list[list[int]], patience: int, rounds: int = 24) -> list[list[int]]:
+        """Sweep to and fro until more than `patience` rounds bring nothing."""
         columns = [list(column) for column in start]
         for column in columns:
             self._number(column)
@@ -131,8 +149,9 @@ class _Search:
         for turn in range(rounds):
             if least == 0 or waited > patience or self.spent >= self.effort:
                 break
-            self._sweep(columns, forward=turn % 2 == 0, ties=turn % 4 > 1)
-            self._exchange(columns)
+            ties = turn % 4 > 1  # equals change places now and then, or they never would
+            self._sweep(columns, forward=turn % 2 == 0, ties=ties)
+            self._exchange(columns, ties)
             found = crossings(self.v, columns)
             if found < least:
                 best, least, waited = [list(c) for c in columns], found, 0
@@ -148,7 +167,7 @@ class _Search:
         """Each column by the mean place of its neighbours on one side; vertices without any stay where they are."""
         place, near = self.place, self.v.left if forward else self.v.right
         for column in columns if forward else reversed(columns):
-            if ties:  # equals change places now and then, or they never would
+            if ties:
                 column.reverse()
             free = [i for i, vertex in enumerate(column) if near[vertex]]
             moved = [column[i] for i in free]
@@ -159,17 +178,17 @@ class _Search:
             self._number(column)
             self.spent += len(column)
 
-    def _exchange(self, columns: list[list[int]]) -> None:
-        """Change neighbours while that removes crossings."""
+    def _exchange(self, columns: list[list[int]], ties: bool) -> None:
+        """Change neighbours while that removes crossings; with `ties`, once also where it leaves them as many."""
         active = set(range(len(columns)))
         while active and self.spent < self.effort:
             nearby: set[int] = set()
             for r in sorted(active):
-                if self._exchange_in(columns[r]):
+                if self._exchange_in(columns[r], ties):
                     nearby |= {q for q in (r - 1, r, r + 1) if 0 <= q < len(columns)}
-            active = nearby
+            active, ties = nearby, False
 
-    def _exchange_in(self, column: list[int]) -> bool:
+    def _exchange_in(self, column: list[int], ties: bool) -> bool:
         place, left, right = self.place, self.v.left, self.v.right
         ends = [
             (
@@ -178,17 +197,18 @@ class _Search:
             )
             for u in column
         ]
-        changed = False
+        better = moved = False
         self.spent += len(column)
         for i in range(len(column) - 1):
             (al, ar), (bl, br) = ends[i], ends[i + 1]
-            if _inversions(al, bl) + _inversions(ar, br) > _inversions(bl, al) + _inversions(br, ar):
+            gain = _inversions(al, bl) + _inversions(ar, br) - _inversions(bl, al) - _inversions(br, ar)
+            if gain > 0 or (ties and gain == 0):
                 column[i], column[i + 1] = column[i + 1], column[i]
                 ends[i], ends[i + 1] = ends[i + 1], ends[i]
-                changed = True
-        if changed:
+                better, moved = better or gain > 0, True
+        if moved:
             self._number(column)
-        return changed
+        return better
 
 
 def _inversions(upper: list[float], lower: list[float]) -> int:

@@ -46,7 +46,7 @@ def png(scene: Scene, theme: Theme = "light", scale: float = 2.0) -> bytes:
 
 def missing(text: str) -> list[str]:
     """The characters of `text` that the renderer has no glyph for: they look like one that no font can have."""
-    characters = sorted({c for c in text if not c.isspace() and c.isprintable()})
+    characters = sorted({c for c in text if not c.isspace()})
     images = _glyphs([_ABSENT, *characters])
     return [c for c, image in zip(characters, images[1:], strict=True) if np.array_equal(image, images[0])]
 

@@ -34,16 +34,14 @@ from denpa.draw.style import DARK, FONTS, LIGHT
 Theme: TypeAlias = Literal["light", "dark", "auto"]
 THEMES: tuple[Theme, ...] = ("light", "dark", "auto")
 
-PALETTE = {
-    **LIGHT,
-    **{"line": "#565869", "capsule": "#ffffff", "input": "#eaf2f9", "parameter": "#f3efe3", "mark": "#f3c55d"},
-    **{"border": "#1b1f24", "pill": "#ffffff"},
-}
-PALETTE_DARK = {
-    **DARK,
-    **{"line": "#9aa4b0", "capsule": "#22272e", "input": "#1d2c3a", "parameter": "#332d1e", "mark": "#7a5d12"},
-    **{"border": "#c3cad3", "pill": "#1b2026"},
-}
+PALETTE = LIGHT | {
+    "line": "#565869", "capsule": "#ffffff", "input": "#eaf2f9", "parameter": "#f3efe3", "mark": "#f3c55d",
+    "border": "#1b1f24", "pill": "#ffffff",
+}  # fmt: skip
+PALETTE_DARK = DARK | {
+    "line": "#9aa4b0", "capsule": "#22272e", "input": "#1d2c3a", "parameter": "#332d1e", "mark": "#7a5d12",
+    "border": "#c3cad3", "pill": "#1b2026",
+}  # fmt: skip
 
 _RULES = """\
 text{font-family:FONTS;fill:$ink}

@@ -142,10 +142,8 @@ def _strip(row: Row, x: float, y: float) -> list[str]:
 
 
 def _bead(bead: Bead, scene: Scene) -> list[str]:
-    lines = [
-        "\\draw[denpa-gradient,fill=white,line width=1bp]"
-        f" ({_n(bead.x)},{_n(bead.y)}) circle[radius={_n(bead.radius)}];"
-    ]
+    style = "denpa-gradient,fill=white,line width=1bp"
+    lines = [f"\\draw[{style}] ({_n(bead.x)},{_n(bead.y)}) circle[radius={_n(bead.radius)}];"]
     lines.append(_text(bead.x, bead.y, "Σ", "denpa-gradient", bold=True))
     lines += _rows((bead.value,), bead.x, bead.y - bead.radius - 14.0, scene)
     return lines + _rows((bead.gradient,), bead.x, bead.y + bead.radius - 0.5, scene)
