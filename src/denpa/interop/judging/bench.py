@@ -173,19 +173,26 @@ def _numbers(value: Any) -> bool:
     return isinstance(value, list) and np.asarray(value).dtype.kind in "fiub"
 
 
-def benches(subject: Subject) -> list[Bench]:
+def benches(subject: Subject, only: str | None = None) -> list[Bench]:
     """The first scene the subject's forward works in and, for a loss that takes class numbers as well, one with them.
 
-    Broken, with what was raised in the first scene, when it works in none.
+    only: the shape of the input in the scenes to try.  Broken, with what was raised in the first scene, when it works
+    in none.
     """
     found: list[Bench] = []
     first: Broken | None = None
     for scene in scenes(subject):
+        if only is not None and scene.input != only:
+            continue
         if found and (scene.target != "labels" or not _beside(scene, found[0].scene)):
             continue
         bench = Bench(subject, scene)
         try:
-            out = bench.value(bench.point(np.random.default_rng(1)), FULL)
+            points = [bench.point(np.random.default_rng(k)) for k in range(3)]
+            out = bench.value(points[0], FULL)
+            finite = all(np.all(np.isfinite(bench.value(p, FULL))) for p in points)
+            if not bench.wanted(points[0]):
+                continue  # class numbers without a parameter: nothing has a gradient
         except Broken as error:
             if error.endless or isinstance(error.original, (SystemExit, MemoryError)):
                 raise
@@ -193,7 +200,7 @@ def benches(subject: Subject) -> list[Bench]:
             continue
         # beside a loss that does not know them, class numbers may broadcast to nonsense, but not to one number
         clear = out.ndim <= 1 or scene.target != "labels"
-        if out.dtype.kind == "f" and out.size and np.all(np.isfinite(out)) and clear:
+        if out.dtype.kind == "f" and out.size and finite and clear:
             found.append(bench)
             if len(found) == 2 or not any(category == "target" for _, category in subject.fields):
                 break

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dis
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -89,4 +90,7 @@ def _is_base(cls: type, names: Mapping[str, Any]) -> bool:
 
 def _abstract(method: Any) -> bool:
     code = getattr(getattr(method, "__func__", method), "__code__", None)
-    return code is not None and ("NotImplementedError" in code.co_names or len(code.co_code) <= 8)  # or `pass`
+    if code is None:
+        return False
+    reads = any(step.opname.startswith("LOAD_FAST") for step in dis.get_instructions(code))
+    return "NotImplementedError" in code.co_names or not (reads or code.co_names)  # or `pass`

@@ -140,14 +140,15 @@ CLAIMS = {
 }
 
 
-def resembles(bench: Bench, point: Point, out: Array, rtol: float = 1e-9) -> Known | None:
-    """The known layer with the same values at this point, exactly or (an epsilon somewhere) nearly."""
-    arrays = [*point.inputs.values(), *point.parameters.values()]
-    for slack in (rtol, 1e-4):
+def resembles(bench: Bench, rng: np.random.Generator) -> Known | None:
+    """The known layer with the same values at several points, exactly or (an epsilon somewhere) nearly."""
+    points = [bench.point(rng) for _ in range(4)]
+    sizes = len(points[0].inputs), len(points[0].parameters)
+    seen = [([*p.inputs.values(), *p.parameters.values()], bench.value(p, FULL)) for p in points]
+    for slack in (1e-9, 1e-4):
         for known in KNOWN:
-            if (known.inputs, known.parameters) == (len(point.inputs), len(point.parameters)) and same(
-                known, arrays, out, slack
-            ):
+            fits = (known.inputs, known.parameters) == sizes
+            if fits and all(same(known, arrays, out, slack) for arrays, out in seen):
                 return known
     return None
 

@@ -11,7 +11,7 @@ import numpy as np
 from denpa.arrays import Array
 from denpa.check.verdict import Verdict
 from denpa.formatting import number
-from denpa.interop.judging.bench import Bench, Broken
+from denpa.interop.judging.bench import Bench, Broken, still
 from denpa.interop.judging.faults import Fault
 from denpa.interop.judging.reference import judge, reference
 from denpa.interop.judging.scenes import FULL, Point
@@ -86,7 +86,18 @@ class Probes:
         for name in self.names:
             if not equal(second.get(name), self.first.get(name)):
                 doubled = second.get(name) is not None and alike(second[name], 2 * np.asarray(self.first[name]))
-                yield fault("accumulated" if doubled else "second_backward", "d" + name, name=name, g=self.G)
+                kind = "accumulated" if doubled else "random_backward" if self._draws(name) else "second_backward"
+                yield fault(kind, "d" + name, name=name, g=self.G)
+
+    def _draws(self, name: str) -> bool:
+        """Two backwards agree once the random generators stand the same before each."""
+        session = self.bench.session(self.one)
+        self._again(session, self.one)
+        found = []
+        for _ in range(2):
+            still(5)
+            found.append(self._back(session).get(name))
+        return equal(*found)
 
     def _stale(self) -> Iterator[Fault]:
         session = self.bench.session(self.one)
@@ -173,7 +184,7 @@ class Probes:
         found |= {"d" + n: (gradients[n], self.first[n]) for n in self.names if gradients.get(n) is not None}
         for of, (value, right) in found.items():
             value, right = np.asarray(value), np.asarray(right)
-            if value.dtype != np.float32 and value.dtype.kind == "f" and right.size:
+            if value.dtype != np.float32 and value.dtype.kind == "f" and value.ndim:  # one number may be Python's own
                 yield fault("dtype", of, got=value.dtype), False
             if value.shape != right.shape or not np.all(np.isfinite(right)):
                 continue
@@ -242,14 +253,14 @@ class Probes:
             if found.verdict is Verdict.WRONG and np.any(ref.kinks):
                 made = fault("kink", "d" + name)
                 yield replace(made, element=found.element, got=found.analytic, want=found.numeric), True
-            elif np.any(raw * ref.kinks):
+            elif np.shape(raw) == self.g.shape and np.any(raw * ref.kinks):
                 yield self._convention(name, np.asarray(raw, np.float64), ref.low, ref.high, ref.kinks), False
 
     def _convention(self, name: str, raw: Array, low: Array, high: Array, kinks: Array) -> Fault:
         at = tuple(int(i) for i in np.argwhere(kinks & (raw != 0))[0])
-        scale = float(self.g[at]) if self.g.shape == raw.shape else 1.0
+        scale = float(self.g[at])
         left, right = sorted((float(low[at]) / scale, float(high[at]) / scale))
-        words = {"got": number(float(raw[at]) / scale), "left": number(left), "right": number(right), "usual": "0"}
+        words = {"got": number(float(raw[at]) / scale), "left": number(left), "right": number(right)}
         return replace(fault("convention", "d" + name, name=name, **words), element=at)
 
 

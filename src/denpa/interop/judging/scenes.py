@@ -186,8 +186,8 @@ def scenes(subject: Subject) -> Iterator[Scene]:
     targeted = "target" in categories
     pair = categories.count("input") > 1
     seen: set[Scene] = set()
-    for domain in ("any", "positive"):
-        for layout in _LAYOUTS:
+    for layout in _LAYOUTS:
+        for domain in ("any", "positive"):
             for target in _TARGETS if targeted and layout.input else ("same",):
                 for second in (None, "D M") if pair and layout.input == "N D" else (None,):
                     scene = replace(layout, domain=domain, target=target, second=second)

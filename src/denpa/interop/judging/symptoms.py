@@ -106,7 +106,7 @@ def diagnose(look: Look) -> list[Fault]:
 
     Where backward ignores its cotangent, what is wrong beside that is looked for with a cotangent of ones.
     """
-    for symptom in (_absent, _misshapen, _not_finite, _zero, _swapped):
+    for symptom in (_absent, _misshapen, _not_finite, _zero, _unused, _swapped, _old_parameter):
         found = symptom(look)
         if found is not None:
             return [found]
@@ -123,7 +123,7 @@ def diagnose(look: Look) -> list[Fault]:
 def _shape_of_error(look: Look) -> Fault:
     if alike(look.A, look.R):
         return _small(look) or look.fault("other")
-    for symptom in (_constant, *_STRUCTURE, _small, _one_side):
+    for symptom in (_constant, *_STRUCTURE, _small):
         found = symptom(look)
         if found is not None:
             return found
@@ -144,6 +144,8 @@ def _misshapen(look: Look) -> Fault | None:
     if A.shape == R.shape:
         return None
     said = {"got": A.shape, "want": R.shape}
+    if A.size == R.size and alike(A.reshape(R.shape), R):
+        return without_numbers(look, "shape", **said)
     extra = A.ndim - R.ndim
     if extra > 0 and A.shape[extra:] == R.shape:
         summed = A.reshape(-1, *R.shape).sum(axis=0)
@@ -152,10 +154,10 @@ def _misshapen(look: Look) -> Fault | None:
     if A.ndim == R.ndim and _summable(A, R):
         return without_numbers(look, "missing_batch_sum", **said)
     kind = "shape_other"
-    if A.size == R.size and alike(A.reshape(R.shape), R):
-        kind = "shape"
-    elif A.T.shape == R.shape and alike(A.T, R):
+    if A.T.shape == R.shape and alike(A.T, R):
         kind = "transposed"
+    elif R.ndim and A.size == 1 and np.isclose(A.sum(), R.sum(), rtol=1e-5):
+        kind = "over_summed"
     elif look.name in look.point.parameters and R.ndim and np.isclose(A.sum(), R.sum(), rtol=1e-5):
         kind = "wrong_axis"
     return without_numbers(look, kind, **said)
@@ -173,6 +175,20 @@ def _not_finite(look: Look) -> Fault | None:
 
 def _zero(look: Look) -> Fault | None:
     return look.fault("zero") if not np.any(look.A) and np.any(np.abs(look.R) > look.refs[look.name].error) else None
+
+
+def _unused(look: Look) -> Fault | None:
+    return look.fault("unused") if np.any(look.A) and not np.any(np.abs(look.R) > look.refs[look.name].error) else None
+
+
+def _old_parameter(look: Look) -> Fault | None:
+    """The gradient belongs to the parameters the object was constructed with: it keeps a copy of them."""
+    if not look.point.parameters:
+        return None
+    held = look.bench.subject.start(look.bench.prototype(look.sizes)).held()
+    point = replace(look.point, parameters={k: np.asarray(v, np.float64) for k, v in held.items()})
+    old = reference(look.bench, point, look.name, look.g, look.sizes).value
+    return look.fault("stale_parameter") if alike(look.A, old) and not alike(old, look.R) else None
 
 
 def _swapped(look: Look) -> Fault | None:
@@ -340,23 +356,49 @@ def _first_row(look: Look) -> Fault | None:
     return None
 
 
+def _statistics(look: Look) -> Fault | None:
+    """Normalisation whose mean and variance are taken as constants: each column (or row) of g is only scaled."""
+    if not look.elementwise or look.g.ndim < 2:
+        return None
+    for axis in (0, -1):
+        scale = look.A / look.g
+        same = np.allclose(scale, scale.mean(axis=axis, keepdims=True), rtol=1e-6)
+        balanced = np.all(np.abs(look.R.sum(axis=axis)) <= 1e-3 * np.max(np.abs(look.R)))
+        if same and balanced and look.g.shape[axis] > 1:
+            return look.fault("statistics")
+    return None
+
+
+def _factor_of(look: Look) -> Fault | None:
+    """A factor x, y or g too many or too few."""
+    if not look.elementwise:
+        return None
+    for text, value in {look.name: look.x, "y": np.asarray(look.out, np.float64), look.G: look.g}.items():
+        if alike(look.A, look.R * value):
+            return look.fault("extra_factor", expression=text)
+        if alike(look.A * value, look.R):
+            return look.fault("missing_factor", expression=text)
+    return None
+
+
+def _formula(look: Look) -> Fault | None:
+    """What was computed instead, where it is a simple expression of x, y and the cotangent."""
+    if not look.elementwise:
+        return None
+    x, y, g, G = look.x, np.asarray(look.out, np.float64), look.g, look.G
+    with np.errstate(all="ignore"):
+        simple = {"y": y, look.name: x}
+        for text, v in simple.items():
+            made = {text: v, f"(1 - {text})": 1 - v, f"{text} ** 2": v * v, f"(1 - {text} ** 2)": 1 - v * v}
+            made |= {f"(1 + {text})": 1 + v, f"{text} * (1 - {text})": v * (1 - v), f"({text} > 0)": v > 0}
+            for expression, d in (made | {f"{text} * (1 + {text})": v * (1 + v), f"2 * {text}": 2 * v}).items():
+                if alike(look.A, g * d):
+                    return look.fault("formula", expression=f"{G} * {expression}")
+    return None
+
+
 def _sign_pattern(look: Look) -> Fault | None:
     return look.fault("sign_dependent") if alike(np.abs(look.A), np.abs(look.R)) else None
-
-
-_STRUCTURE: tuple[Callable[[Look], Fault | None], ...] = (
-    _transposed,
-    _operand_transposed,
-    _no_local,
-    _at_input,
-    _at_output,
-    _twice,
-    _mask,
-    _diagonal,
-    _paths,
-    _first_row,
-    _sign_pattern,
-)
 
 
 def _small(look: Look) -> Fault | None:
@@ -387,3 +429,22 @@ def _right_for_one_row(look: Look) -> bool:
     if there is None or there.A.shape != there.R.shape:
         return False
     return judge(there.A, there.refs[look.name]).verdict is Verdict.RIGHT
+
+
+_STRUCTURE: tuple[Callable[[Look], Fault | None], ...] = (
+    _transposed,
+    _operand_transposed,
+    _no_local,
+    _at_input,
+    _at_output,
+    _twice,
+    _mask,
+    _diagonal,
+    _paths,
+    _statistics,
+    _first_row,
+    _factor_of,
+    _one_side,
+    _formula,
+    _sign_pattern,
+)

@@ -23,6 +23,7 @@ LINE = T("backward in line {line}", "backward は {line} 行目")
 RESEMBLES = T("values of {name}", "値は {name} と同じ")
 ELEMENT = T("element", "要素")
 VALUES = T("got {got}, the numerical derivative is {want}", "得た値 {got}、数値微分 {want}")
+FORWARD = T("got {got} instead of {want}", "得た値 {got}、正しくは {want}")
 FAILS = T("smallest failing input", "間違う最小の入力")
 SKIPPED = T("not judged", "対象外")
 PRINTED = T(
@@ -57,8 +58,9 @@ def _fault_lines(fault: Fault, language: Language, mark: str) -> Iterator[str]:
         values = _t(VALUES, language, got=fault.example.got, want=fault.example.want)
         yield f"      {_t(FAILS, language)}: {arrays}{g}: {values}"
     elif fault.got is not None and fault.want is not None:
+        text = FORWARD if fault.of == "forward" else VALUES
         at = f"{_t(ELEMENT, language)} {list(fault.element)}: " if fault.element else ""
-        yield f"      {at}{_t(VALUES, language, got=number(fault.got, 6), want=number(fault.want, 6))}"
+        yield f"      {at}{_t(text, language, got=number(fault.got, 6), want=number(fault.want, 6))}"
     if fault.advice is not None:
         yield f"      → {in_language(fault.advice, language)}"
 

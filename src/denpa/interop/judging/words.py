@@ -156,18 +156,41 @@ SAYS: dict[str, T] = {
         "{of} is off by {factor} in float32, where {want} is what rounding explains",
         "float32 で {of} が {factor} ずれます。丸めで説明できるのは {want} までです",
     ),
+    "unused": T(
+        "forward does not depend on {name}, but {of} is not 0",
+        "forward は {name} によらないのに {of} が 0 ではありません",
+    ),
+    "over_summed": T(
+        "{of} is summed over all axes, to one number", "{of} がすべての軸について足され、1 つの数になっています"
+    ),
+    "statistics": T(
+        "{of} takes the mean and the variance as constants; they depend on x as well",
+        "{of} は平均と分散を定数とみなしていますが、どちらも x によります",
+    ),
+    "extra_factor": T("{of} has a factor {expression} too much", "{of} に {expression} が余分に掛かっています"),
+    "missing_factor": T("{of} lacks the factor {expression}", "{of} に {expression} が掛かっていません"),
+    "formula": T(
+        "{of} is {expression}, which is not the derivative of forward",
+        "{of} は {expression} になっていますが、forward の微分と違います",
+    ),
+    "random_backward": T(
+        "backward draws new random numbers: {of} does not belong to what forward did",
+        "backward が乱数を引き直しています: {of} は forward の結果に対応しません",
+    ),
+    "vectors_only": T(
+        "it is right for one vector only: it mixes the rows of a batch",
+        "1 本のベクトルにだけ正しく使えます: バッチでは行どうしが混ざります",
+    ),
     "overflow": T(
         "{of} is NaN for inputs of ±{size}: an exp overflows",
         "入力が ±{size} のとき {of} が NaN です: exp があふれています",
     ),
-    "infinite": T("{of} is infinite for inputs of ±{size}", "入力が ±{size} のとき {of} が無限大です"),
     "kink": T(
         "{of} lies outside the one-sided derivatives at a kink", "折れ曲がった点で {of} が左右の微分の間にありません"
     ),
     "convention": T(
-        "at the kink {name} = 0, {of} takes {got} (left {left}, right {right}); denpa and PyTorch take {usual}",
-        "折れ曲がった点 {name} = 0 では {of} が {got} です(左 {left}、"
-        "右 {right})。denpa と PyTorch は {usual} をとります",
+        "at the kink {name} = 0, {of} takes {got} (left {left}, right {right})",
+        "折れ曲がった点 {name} = 0 では {of} が {got} です(左 {left}、右 {right})",
     ),
     "random": T(
         "forward gives something else each time, even with all random generators reset: it cannot be judged",
@@ -191,6 +214,11 @@ SAYS: dict[str, T] = {
 }
 
 ADVICE: dict[str, T] = {
+    "over_summed": T("sum over the batch only: axis=0", "バッチの軸だけで足してください: axis=0"),
+    "random_backward": T("keep the mask of forward and use it again", "forward のマスクを残して、それを使ってください"),
+    "statistics": T(
+        "let the gradient flow through the mean and the variance too", "平均と分散を通る勾配も足してください"
+    ),
     "sign": T("change the sign of {of}", "{of} の符号を変えてください"),
     "factor": T("multiply {of} by {inverse}", "{of} に {inverse} を掛けてください"),
     "missing_1_over_n": T("divide by {letter}, as forward does", "forward と同じく {letter} で割ってください"),

@@ -1,0 +1,11 @@
+from __future__ import annotations
+
+import numpy as np
+
+
+class AddLayer:
+    def forward(self, x, y):
+        return x + y
+
+    def backward(self, dout):
+        return dout * 1, dout * 1
