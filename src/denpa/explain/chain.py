@@ -250,7 +250,7 @@ def _figure(result: Any) -> Number | str:
 def _words(node: str, consumers: list[str]) -> T:
     if len(consumers) == 1:
         return T(
-            en=f"{node} acts on the result through {consumers[0]} alone: what arrives there times the local derivative.",
+            en=f"{node} acts on the result through {consumers[0]} alone: what arrives there times the local slope.",
             ja=f"{node}は{consumers[0]}だけを通って結果に効く。そこに届いた微分に、局所的な微分を掛ける。",
         )
     listed = ", ".join(consumers)

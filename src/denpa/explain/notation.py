@@ -320,8 +320,8 @@ def _pytorch() -> Notation:
     return Notation(
         key="pytorch",
         title=T(
-            en="PyTorch's names: 0.weight of shape (n_out, n_in), 0.bias; a sample is a row; gradients are called .grad "
-            "and belong to the loss of the whole batch",
+            en="PyTorch's names: 0.weight of shape (n_out, n_in), 0.bias; a sample is a row; gradients are called "
+            ".grad and belong to the loss of the whole batch",
             ja="PyTorchの名前。0.weightは(出力数, 入力数)、0.bias。1件が1行。"
             "勾配は.gradで、バッチ全体の損失についてのもの",
         ),

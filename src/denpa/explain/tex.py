@@ -7,6 +7,7 @@ cannot say different things.  The parser is strict: an unknown command, an unbal
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -415,7 +416,7 @@ def _grid(grid: Grid) -> str:
 
 def plain(latex: str) -> str:
     """A formula as plain characters: W⁽¹⁾, ∂L/∂w₁₁², [1, 2; 3, 4] for a matrix of two rows."""
-    return re.sub(" {2,}", " ", plain_of(parse(latex))).strip()
+    return unicodedata.normalize("NFC", re.sub(" {2,}", " ", plain_of(parse(latex))).strip())
 
 
 def formula(latex: str) -> Formula:
@@ -437,7 +438,8 @@ def numeral(value: float | int, digits: int = 4) -> str:
 
 def code(text: str) -> str:
     """A name of a program in typewriter letters."""
-    return r"\texttt{" + re.sub(r"([_%#&${}])", r"\\\1", text) + "}"
+    safe = re.sub(r"[\\^~\x00-\x1f]", "·", text)
+    return r"\texttt{" + re.sub(r"([_%#&${}])", r"\\\1", safe) + "}"
 
 
 def words(text: str) -> str:

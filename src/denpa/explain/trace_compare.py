@@ -37,8 +37,8 @@ def comparison(trace: Trace) -> Section:
     )
     words = T(
         en="The gradient of a layer is the product of the Jacobian matrices between the loss and its weights (seed "
-        "001, 33–48). Multiplied out with whole matrices, in float64 and from closed forms of every factor, it is compared "
-        "with what backpropagation gave, which keeps one row δ and no Jacobian matrix (50–54).",
+        "001, 33–48). Multiplied out with whole matrices, in float64 and from closed forms of every factor, it is "
+        "compared with what backpropagation gave, which keeps one row δ and no Jacobian matrix (50–54).",
         ja="ある層の勾配は、損失からその重みまでのヤコビ行列の積である（001の式33〜48）。各因子を式のとおりに書き下し、行列のまま"
         "float64で掛け合わせた結果を、誤差逆伝播法の結果と比べる。逆伝播が保存するのはδだけで、ヤコビ行列は要らない（式50〜54）。",
     )
