@@ -135,7 +135,8 @@ def _of_network(
     narrow = _narrow(values.values())
     wide = network.with_parameters({n: np.asarray(v, np.float64) for n, v in values.items()})
     x, t = one_row(x, t, row)
-    step = record_step(wide, x, t, loss=loss, reduction=reduction)
+    with np.errstate(all="ignore"):  # a loss that is not finite is refused below
+        step = record_step(wide, x, t, loss=loss, reduction=reduction)
     bound = notation.bound(step.depth, {layer.layer: layer.name for layer in step.layers})
     graph = Graph({"loss": Tensor(step.graph.outputs["loss"])})
     return Subject(graph, _loss(graph), find(name, graph, bound), bound, step.batch, row, narrow)
