@@ -14,4 +14,3 @@ class Embedding:
     def backward(self, dout):
         self.dW = np.zeros_like(self.W)
         np.add.at(self.dW, self.idx, dout)
-        return None

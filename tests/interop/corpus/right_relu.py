@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import numpy as np
-
 
 class Relu:
     def __init__(self):

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import numpy as np
-
 
 class Affine:
     def __init__(self, W, b):
