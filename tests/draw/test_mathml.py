@@ -10,28 +10,8 @@ from denpa.errors import UsageError
 from denpa.explain.tex import formula, words
 from denpa.primitive import REGISTRY
 
-CORE = set(
-    [
-        "math",
-        "mrow",
-        "mi",
-        "mn",
-        "mo",
-        "mtext",
-        "mspace",
-        "msup",
-        "msub",
-        "msubsup",
-        "munder",
-        "mover",
-        "munderover",
-        "mfrac",
-        "msqrt",
-        "mtable",
-        "mtr",
-        "mtd",
-    ]
-)
+CORE = {"math", "mrow", "mi", "mn", "mo", "mtext", "mspace", "msup", "msub", "msubsup", "munder", "mover", "munderover"}
+CORE |= {"mfrac", "msqrt", "mtable", "mtr", "mtd"}
 CHILDREN = {"msup": 2, "msub": 2, "mfrac": 2, "mover": 2, "munder": 2, "msubsup": 3, "munderover": 3}
 
 

@@ -111,25 +111,41 @@ class ChainResult:
 
 def compare(step: Step) -> tuple[ChainResult, ...]:
     """Both ways, layer by layer, from the output's to the first."""
-    return tuple(_layer_result(step, k) for k in range(step.depth, 0, -1))
+    factors = _Factors(step)
+    return tuple(_layer_result(step, factors, k) for k in range(step.depth, 0, -1))
 
 
-def _layer_result(step: Step, k: int) -> ChainResult:
+class _Factors:
+    """The factors of the chain in float64: weights (36), and slopes where the Jacobian matrix is diagonal (38)."""
+
+    def __init__(self, step: Step) -> None:
+        self.step = step
+        self.weights = [v.weight.astype(np.float64) for v in step.layers]
+        self.sizes = [np.abs(w) for w in self.weights]
+        self.slopes = [slopes(v) for v in step.layers]
+
+    def times_slope(self, left: Array, layer: int, i: int, *, size: bool = False) -> Array:
+        """left · ∂z/∂a of sample i at layer 1 … K; a diagonal one column by column.  size: with |∂z/∂a|."""
+        slope = self.slopes[layer - 1]
+        if slope is not None:
+            return left * (np.abs(slope[i]) if size else slope[i])
+        matrix = activation_jacobian(self.step.layers[layer - 1], i)
+        product: Array = left @ (np.abs(matrix) if size else matrix)
+        return product
+
+
+def _layer_result(step: Step, factors: _Factors, k: int) -> ChainResult:
     """Layer k: the mean or sum over the samples of (∂L/∂a⁽ᴷ⁾)(∂a⁽ᴷ⁾/∂a⁽ᵏ⁾)(∂a⁽ᵏ⁾/∂W⁽ᵏ⁾), as (45)."""
     layer = step.layers[k - 1]
-    shape = (len(layer.weight), layer.weight.shape[1] + 1)
-    gradient, room = np.zeros(shape), np.zeros(shape)
     epsilon = float(np.finfo(layer.weight.dtype).eps)
     below = np.column_stack([step.below(k), np.ones(step.batch)]).astype(np.float64)  # the 1 that meets the bias
-    for i in range(step.batch):
-        size, error = _rounding(step, k, i, epsilon)
-        gradient += step.share * np.outer(_row(step, k, i), below[i])  # (39): ∂a_ξ/∂W_μν = δ_μξ z_ν
-        room += step.share * np.outer(error + (step.batch + 2) * epsilon * size, np.abs(below[i]))
-    found = (
-        layer.weight_gradient
-        if layer.bias_gradient is None
-        else np.column_stack([layer.weight_gradient, layer.bias_gradient])
-    )
+    rows = np.stack([_row(step, factors, k, i) for i in range(step.batch)])
+    noise = np.stack([_rounding(step, factors, k, i, epsilon) for i in range(step.batch)])
+    gradient = step.share * (rows.T @ below)  # (39): ∂a_ξ/∂W_μν = δ_μξ z_ν
+    room = step.share * ((noise[:, 1] + (step.batch + 2) * epsilon * noise[:, 0]).T @ np.abs(below))
+    found = layer.weight_gradient
+    if layer.bias_gradient is not None:
+        found = np.column_stack([found, layer.bias_gradient])
     gap = np.abs(found - gradient[:, : found.shape[1]])
     good = bool(np.all(gap <= room[:, : found.shape[1]]))
     return ChainResult(
@@ -137,28 +153,28 @@ def _layer_result(step: Step, k: int) -> ChainResult:
     )
 
 
-def _row(step: Step, k: int, i: int) -> Array:
+def _row(step: Step, factors: _Factors, k: int, i: int) -> Array:
     """∂L/∂a⁽ᵏ⁾ of sample i: the product of whole Jacobian matrices from the output down to layer k, then the row."""
     matrix = np.eye(step.outputs.shape[1])
     for layer in range(step.depth, k, -1):
-        matrix = matrix @ step.layers[layer - 1].weight.astype(np.float64)  # (36)
-        matrix = matrix @ activation_jacobian(step.layers[layer - 2], i)  # (37), (38)
+        matrix = factors.times_slope(matrix @ factors.weights[layer - 1], layer - 1, i)
     product: Array = loss_row(step, i) @ matrix
     return product
 
 
-def _rounding(step: Step, k: int, i: int, epsilon: float) -> tuple[Array, Array]:
+def _rounding(step: Step, factors: _Factors, k: int, i: int, epsilon: float) -> tuple[Array, Array]:
     """Running error analysis of δ⁽ᵏ⁾ as the network's dtype computes it: the sizes summed, and the error they allow.
 
-    A slope such as z(1 − z) is off by a few ε of 1 and not of itself, hence the identity beside |J|.
+    A slope such as z(1 − z) is off by a few ε of 1 and not of itself, hence the 4 · size beside |∂z/∂a|.
     """
     size, error = _rounding_of_loss(step, i, epsilon)
     for layer in range(step.depth, k, -1):
-        weight = np.abs(step.layers[layer - 1].weight.astype(np.float64))
-        slope = np.abs(activation_jacobian(step.layers[layer - 2], i))
+        weight = factors.sizes[layer - 1]
         terms = (len(weight) + 1) * epsilon
         size, error = size @ weight, error @ weight + terms * (size @ weight)
-        size, error = size @ slope, error @ slope + epsilon * (size @ slope + 4 * size)
+        passed = factors.times_slope(size, layer - 1, i, size=True)
+        error = factors.times_slope(error, layer - 1, i, size=True) + epsilon * (passed + 4 * size)
+        size = passed
     return size, error
 
 
