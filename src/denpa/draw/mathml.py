@@ -20,7 +20,7 @@ def _node(tree: Tree) -> Markup:  # noqa: PLR0911  one return a kind of tree
         case Sign():
             return _sign(tree)
         case Row():
-            return _row(*map(_node, tree.items))
+            return _row(*(part for i in range(len(tree.items)) for part in _item(tree.items, i)))
         case Fraction():
             return element("mfrac", _node(tree.top), _node(tree.bottom))
         case Root():
@@ -39,6 +39,14 @@ def _node(tree: Tree) -> Markup:  # noqa: PLR0911  one return a kind of tree
 
 def _row(*parts: Markup) -> Markup:
     return element("mrow", *parts)
+
+
+def _item(items: tuple[Tree, ...], i: int) -> tuple[Markup, ...]:
+    """One item of a row; after a function a thin space, unless its argument stands in parentheses."""
+    item = items[i]
+    function = isinstance(item, Sign) and item.kind == "function"
+    spaced = function and i + 1 < len(items) and not isinstance(items[i + 1], Fenced)
+    return (_node(item), _THIN) if spaced else (_node(item),)
 
 
 def _script(tree: Script) -> Markup:
