@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from denpa.draw import heatmap, linechart, points
+from denpa.draw import contour, heatmap, linechart, points
 from denpa.draw.chart_parts import WIDTH, canvas, label
 from denpa.draw.markup import Markup, element
 from denpa.draw.png import data_uri, to_bytes
-from denpa.explain.charts import Chart, HeatMap, Histogram, LineChart, Scatter, Thumbnail, Thumbnails
+from denpa.explain.charts import Chart, Contour, HeatMap, Histogram, LineChart, Scatter, Thumbnail, Thumbnails
 from denpa.explain.words import Language, Words, in_language
 
 LARGEST = 96  # pixels a side of an embedded image: an 8-bit colour one takes at most 37 kB as base64
@@ -65,3 +65,5 @@ def svg(chart: Chart, *, language: Language | None = None, name: Words = "") -> 
             return points.draw_histogram(chart, language=language, name=title)
         case Thumbnails():
             return _strip(chart, language=language, name=title)
+        case Contour():
+            return contour.draw(chart, language=language, name=title)

@@ -10,7 +10,7 @@ import numpy as np
 from denpa.draw.markup import columns, number_text, plain, shorten
 from denpa.draw.points import intervals
 from denpa.draw.thinning import thin_rows
-from denpa.explain.charts import Chart, HeatMap, Histogram, LineChart, Scatter, Series, Thumbnails
+from denpa.explain.charts import Chart, Contour, HeatMap, Histogram, LineChart, Scatter, Series, Thumbnails
 from denpa.explain.document import (
     Block,
     Cell,
@@ -149,6 +149,12 @@ def _chart(chart: Chart, language: Language) -> Iterator[str]:
         case Thumbnails():
             for image in chart.images:
                 yield "  " + " · ".join(_words(words, language) for words in image.lines)
+        case Contour():
+            yield f"{_words(chart.x_label, language)} / {_words(chart.y_label, language)}"
+            for track in chart.tracks:
+                ends = [(number(track.x[i]), number(track.y[i])) for i in (0, -1)] if track.x else []
+                walk = " → ".join(f"({a}, {b})" for a, b in ends)
+                yield f"  {_words(track.name, language)}  {walk} {_words(_POINTS, language).format(len(track.x))}"
 
 
 def _block(block: Block, language: Language, size: int) -> Iterator[str]:

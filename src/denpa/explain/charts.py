@@ -95,4 +95,29 @@ class Thumbnails:
     images: tuple[Thumbnail, ...]
 
 
-Chart: TypeAlias = LineChart | HeatMap | Scatter | Histogram | Thumbnails
+@dataclass(frozen=True, slots=True)
+class Track:
+    """A path over a map: its points in order; x and y of the same length."""
+
+    name: Words
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Contour:
+    """Lines of equal height over two variables, with paths on them.
+
+    x (columns) and y (rows) ascending; `heights` (rows, columns), any float.  `levels` ascending.
+    """
+
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    heights: tuple[tuple[float, ...], ...]
+    levels: tuple[float, ...]
+    x_label: Words
+    y_label: Words
+    tracks: tuple[Track, ...] = ()
+
+
+Chart: TypeAlias = LineChart | HeatMap | Scatter | Histogram | Thumbnails | Contour
