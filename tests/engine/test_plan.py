@@ -14,7 +14,7 @@ from denpa.engine.plan import Plan, plan
 from denpa.engine.values import Value, View, full, reshaped
 from denpa.engine.verify import PlanError, verify
 from denpa.errors import UsageError
-from denpa.graph import Graph, parameter, tensor
+from denpa.graph import FUNCTIONS, Graph, constant, parameter, tensor
 from denpa.nn import optim
 from denpa.train.step import training_step
 
@@ -44,6 +44,16 @@ def test_what_is_the_same_is_computed_once() -> None:
     graph = Graph({"y": np.exp(x) * np.exp(x)})
     (task,) = plan(graph).tasks
     assert [s.name for s in task.info["body"]] == ["exp", "multiply"]
+
+
+def test_the_same_operation_on_a_repeated_operand_is_another_one() -> None:
+    """1 − x of shape (3,) and of shape (2, 3), x repeated: one must not stand for the other."""
+    x = tensor(np.arange(3.0), name="x")
+    ones, wide = constant(1.0), FUNCTIONS["broadcast_to"](x, shape=(2, 3))
+    graph = Graph({"y": ones - x, "z": ones - wide}, {"x": x})
+    made = plan(graph)
+    assert made.outputs["y"].shape == (3,)
+    assert made.outputs["z"].shape == (2, 3)
 
 
 def test_constants_are_computed_when_the_plan_is_made() -> None:

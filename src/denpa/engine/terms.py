@@ -98,7 +98,7 @@ class Terms:
         folded = self._folded(op, arguments, params, shape)
         if folded is not None:
             return self.constant(folded, node)
-        key = (op, tuple(map(id, arguments)), _frozen(params))
+        key = (op, tuple(map(id, arguments)), _frozen(params), tuple(shape))  # who saw through broadcast_to is larger
         found = self._known.get(key)
         if found is None:
             found = self._known[key] = Term(op, arguments, params, shape, dtype, node=node)
