@@ -186,7 +186,9 @@ class _Checker:
             if node.id not in self.defined and node.id not in _CONSTANTS:
                 self.names.setdefault(node.id)
         elif not isinstance(node, ast.Constant) or type(node.value) not in (int, float):
-            raise self.error(node, f"a formula has no {_KINDS.get(type(node), 'such part')}", want=_ALLOWED)
+            other = isinstance(node, ast.Constant) and not isinstance(node.value, (str, bytes))
+            kind = ast.unparse(node) if other else _KINDS.get(type(node), "such part")
+            raise self.error(node, f"a formula has no {kind}", want=_ALLOWED)
 
     def binary(self, node: ast.BinOp, depth: int) -> None:
         first, chain = _spine(node)

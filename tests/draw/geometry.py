@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 
@@ -18,7 +18,9 @@ def rectangles(scene: Scene) -> list[Rectangle]:
     for box in scene.boxes:
         found.append((f"box {box.key}", *_around(box.x, box.y, box.width, box.height)))
         if box.caption:
-            found.append((f"caption {box.key}", box.x - 4, box.y + box.height / 2 + 2, box.x + 4, box.y + box.height / 2 + 15))
+            found.append(
+                (f"caption {box.key}", box.x - 4, box.y + box.height / 2 + 2, box.x + 4, box.y + box.height / 2 + 15)
+            )
     found += [(f"pill {p.key}", p.x, p.y, p.x + p.width, p.y + p.height) for p in scene.pills]
     found += [(f"bead {b.key}", *_around(b.x, b.y, 2 * b.radius, 2 * b.radius + 28)) for b in scene.beads]
     return found
@@ -32,15 +34,15 @@ def overlaps(found: Sequence[Rectangle], tolerance: float = 0.01) -> list[tuple[
     pairs = []
     for a, b in combinations(found, 2):
         inside = min(a[3], b[3]) - max(a[1], b[1]) > tolerance and min(a[4], b[4]) - max(a[2], b[2]) > tolerance
-        if inside and a[0].split()[1] != "":
+        if inside:
             pairs.append((a[0], b[0]))
     return pairs
 
 
 def sampled(knots: Sequence[tuple[float, float]], steps: int = 12) -> np.ndarray:
-    """The drawn curve as a polyline: between two knots a cubic with horizontal tangents, control points in the middle."""
+    """The drawn curve as a polyline: between two knots a cubic with horizontal tangents, controlled from the middle."""
     points = [np.array(knots[0])]
-    for (x0, y0), (x1, y1) in zip(knots, knots[1:], strict=False):
+    for (x0, y0), (x1, y1) in pairwise(knots):
         middle = (x0 + x1) / 2
         p = np.array([(x0, y0), (middle, y0), (middle, y1), (x1, y1)])
         for t in np.linspace(0, 1, steps + 1)[1:]:

@@ -1,4 +1,6 @@
-"""Measures how many crossings Graphviz's dot leaves in each graph of the corpus: `python -m tests.draw.make_dot_crossings`.
+"""Measures how many crossings Graphviz's dot leaves in each graph of the corpus.
+
+    python -m tests.draw.make_dot_crossings
 
 Records with one port an argument, in order, as the pictures have them; crossings are counted on the curves dot draws.
 """
@@ -10,10 +12,10 @@ import subprocess
 from pathlib import Path
 
 import numpy as np
-
-import denpa as dp
 from tests.draw.geometry import crossings
 from tests.draw.graphs import corpus, edges
+
+import denpa as dp
 
 TABLE = Path(__file__).with_name("dot_crossings.json")
 

@@ -11,6 +11,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
+from tests.draw.geometry import crossings, overlaps, sampled
+from tests.draw.graphs import corpus, edges, network
+from tests.draw.make_dot_crossings import TABLE, dot_crossings
 
 import denpa as dp
 from denpa.draw.layout import Edge, Layout, Size, arrange
@@ -19,9 +22,6 @@ from denpa.draw.layout_order import crossings as counted, order, vertices
 from denpa.draw.layout_place import nearest
 from denpa.draw.layout_ranks import ranks, topological
 from denpa.errors import UsageError
-from tests.draw.geometry import crossings, overlaps, sampled
-from tests.draw.graphs import corpus, edges, network
-from tests.draw.make_dot_crossings import TABLE, dot_crossings
 
 CORPUS = corpus()
 DOT = json.loads(TABLE.read_text(encoding="utf-8"))["crossings"]
@@ -49,7 +49,11 @@ def faults(layout: Layout, boxes: list[Size], links: list[Edge]) -> list[str]:
         for i, (x, y, s) in enumerate(zip(layout.x, layout.y, boxes, strict=True))
     ]
     found += [f"{a} overlaps {b}" for a, b in overlaps(places)]
-    found += [f"outside: {p}" for p in places if p[1] < -0.01 or p[2] < -0.01 or p[3] > layout.width + 0.01 or p[4] > layout.height + 0.01]
+    found += [
+        f"outside: {p}"
+        for p in places
+        if p[1] < -0.01 or p[2] < -0.01 or p[3] > layout.width + 0.01 or p[4] > layout.height + 0.01
+    ]
     for link, route in zip(links, layout.routes, strict=True):
         if layout.rank[link.source] >= layout.rank[link.target]:
             found.append(f"{link} does not go to the right")
@@ -97,7 +101,9 @@ def test_the_count_of_crossings_is_what_is_drawn(name: str) -> None:
 def test_the_table_of_dot_is_what_dot_does(name: str) -> None:
     if shutil.which("dot") is None:
         pytest.skip("needs Graphviz's dot")
-    assert dot_crossings(CORPUS[name]) == pytest.approx(DOT[name], rel=0.25)  # another version draws a little differently
+    assert dot_crossings(CORPUS[name]) == pytest.approx(
+        DOT[name], rel=0.25
+    )  # another version draws a little differently
 
 
 def test_the_same_in_another_process() -> None:
@@ -140,7 +146,9 @@ def random_graphs(draw: st.DrawFn) -> tuple[list[Size], list[Edge]]:
         middle = at / 2
         outs = tuple(12.0 * k for k in range(draw(st.integers(1, 3))))
         half = max(middle, outs[-1]) + draw(st.floats(0, 30))
-        boxes.append(Size(draw(st.floats(0, 90)), draw(st.floats(0, 50)), half, half, tuple(p - middle for p in ports), outs))
+        boxes.append(
+            Size(draw(st.floats(0, 90)), draw(st.floats(0, 50)), half, half, tuple(p - middle for p in ports), outs)
+        )
         links += [Edge(s, i, k, draw(st.integers(0, len(boxes[s].outs) - 1))) for k, s in enumerate(sources)]
     return boxes, links
 

@@ -28,13 +28,15 @@ _PART = T(en="part {0} of {1}", ja="{1} 部分のうち {0}")
 def clusters(
     view: View, collapse: bool | None = None, expand: Collection[str] = (), limit: int = LIMIT
 ) -> list[Cluster]:
-    """The boxes of a picture.  collapse None: only above `limit` nodes.  expand: keys or titles of boxes to open.
+    """The boxes of a picture.  collapse None: above `limit` nodes, or when some are to be opened.
+
+    expand: keys or titles of boxes to open.
 
     UsageError for a name in `expand` that no box has.
     """
     nodes = singles(view)
-    if collapse is False or (collapse is None and len(nodes) <= limit):
-        if expand and collapse is not None:
+    if collapse is False or (collapse is None and len(nodes) <= limit and not expand):
+        if expand:
             raise UsageError("nothing is collapsed in this picture", got=f"expand={list(expand)!r}")
         return nodes
     return _expanded(view, _coarse(view, limit), expand)
