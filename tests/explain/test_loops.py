@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import denpa as dp
-from denpa.errors import IndexingError, UsageError
+from denpa.errors import UsageError
 from denpa.explain import loops_functions, loops_math
 from denpa.explain.loops import MAX_NUMBERS, loops
 from denpa.explain.loops_operations import lines_of
@@ -297,7 +297,7 @@ def test_what_cannot_be_written(rng: np.random.Generator, monkeypatch: pytest.Mo
     x, t = rng.normal(size=(2, 3)), np.array([0, 1])
     with pytest.raises(UsageError, match="needs samples"):
         loops(network)
-    with pytest.raises(IndexingError, match="no such row"):
+    with pytest.raises(UsageError, match="no such row"):
         loops(network, x, t, row=2)
     with pytest.raises(UsageError, match="unknown notation"):
         loops(network, x, t, notation="01")

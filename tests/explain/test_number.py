@@ -12,7 +12,7 @@ import pytest
 import denpa as dp
 from denpa.draw.html import page
 from denpa.draw.text import lines
-from denpa.errors import GradientError, IndexingError, ShapeError, UsageError
+from denpa.errors import GradientError, ShapeError, UsageError
 from denpa.explain import elements
 from denpa.explain.document import Document, Formula, Highlights, Number, Section, T, Table, Text, walk
 from denpa.explain.notation import PROFILES
@@ -74,13 +74,13 @@ def test_names_follow_the_notation(
     ("name", "error", "words"),
     [
         ("W[3][1,1]", UsageError, "no layer 3"),
-        ("W[1][4,1]", IndexingError, "1 … 3, 1 … 12"),
-        ("W[1][0,1]", IndexingError, "1 … 3"),
-        ("W[1][1]", IndexingError, "2 numbers"),
-        ("0.weight[3,0]", IndexingError, "0 … 2, 0 … 11"),
+        ("W[1][4,1]", UsageError, "1 … 3, 1 … 12"),
+        ("W[1][0,1]", UsageError, "1 … 3"),
+        ("W[1][1]", UsageError, "2 numbers"),
+        ("0.weight[3,0]", UsageError, "0 … 2, 0 … 11"),
         ("0.weigth[0,0]", UsageError, "0.weight"),
         ("W[1][2,7", UsageError, "no value is called"),
-        ("0.bias", IndexingError, "1 numbers"),
+        ("0.bias", UsageError, "1 numbers"),
         ("", UsageError, "no value is called"),
     ],
 )
@@ -94,7 +94,7 @@ def test_wrong_arguments_are_answered(seed_002: Any) -> None:
     network, x, t = seed_002
     with pytest.raises(UsageError, match="needs samples"):
         explain(network, "W[1][1,1]", x=x)
-    with pytest.raises(IndexingError, match="no such row"):
+    with pytest.raises(UsageError, match="no such row"):
         explain(network, "W[1][1,1]", x=x, t=t, row=64)
     with pytest.raises(UsageError, match="unknown notation"):
         explain(network, "W[1][1,1]", x=x, t=t, notation="oo1")
@@ -172,7 +172,7 @@ def test_a_float32_graph_is_computed_in_float64(rng: np.random.Generator) -> Non
     loss = dp.mean(dp.tanh(x @ w) ** 2)
     e = explanation(Graph({"loss": loss}), "w[1]")
     assert e.subject.root.value.dtype == np.float64
-    assert e.backprop == pytest.approx(float(dp.backward(loss)[w][1]), rel=1e-5)
+    assert e.backprop == pytest.approx(float(dp.backward(loss)[w][1]), rel=1e-4, abs=1e-6)
     assert e.paths_agree
     assert e.numerical_agrees
 

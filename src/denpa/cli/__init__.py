@@ -15,7 +15,7 @@ import click
 
 from denpa.errors import EXIT_DATA, EXIT_INTERRUPTED, EXIT_TRAINING, DenpaError
 
-VERBS = ("train", "resume", "predict", "evaluate", "runs", "check", "draw", "trace")
+VERBS = ("train", "resume", "predict", "evaluate", "runs", "check", "draw", "trace", "explain")
 
 
 class Verbs(click.Group):
@@ -34,31 +34,36 @@ class Verbs(click.Group):
         return super().resolve_command(ctx, args)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        found: click.Command | None = None
         if name in ("train", "resume"):
             from denpa.cli import training
 
-            return training.train if name == "train" else training.resume
-        if name in ("predict", "evaluate"):
+            found = training.train if name == "train" else training.resume
+        elif name in ("predict", "evaluate"):
             from denpa.cli import using
 
-            return using.predict if name == "predict" else using.evaluate
-        if name == "runs":
+            found = using.predict if name == "predict" else using.evaluate
+        elif name == "runs":
             from denpa.cli import listing
 
-            return listing.runs
-        if name == "check":
+            found = listing.runs
+        elif name == "check":
             from denpa.cli import checking
 
-            return checking.check
-        if name == "draw":
+            found = checking.check
+        elif name == "draw":
             from denpa.cli import drawing
 
-            return drawing.draw
-        if name == "trace":
+            found = drawing.draw
+        elif name == "trace":
             from denpa.cli import tracing
 
-            return tracing.trace
-        return None
+            found = tracing.trace
+        elif name == "explain":
+            from denpa.cli import explaining
+
+            found = explaining.explain
+        return found
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-FORMATS = ("text", "html", "latex")
+from denpa.cli.documents import FORMATS, by_ending, deliver
 
 
 @click.command()
@@ -45,29 +45,4 @@ def trace(
     chosen = find(notation, gradient=gradient)  # type: ignore[arg-type]  # click has checked it
     data = sample(run, rows, part=part, source=source)
     traced = trace_step(data.network, data.x, data.t, notation=chosen, learning_rate=learning_rate, names=data.names)
-    _deliver(traced.document, kind or _by_ending(out), lang, out)
-
-
-def _by_ending(out: Path | None) -> str:
-    return {".html": "html", ".htm": "html", ".tex": "latex"}.get(out.suffix.lower() if out else "", "text")
-
-
-def _deliver(document: object, kind: str, lang: str, out: Path | None) -> None:
-    """Print the document, or write it durably."""
-    from denpa import durable
-    from denpa.draw import html, latex, text
-    from denpa.explain.document import Document, Language
-
-    assert isinstance(document, Document)
-    language: Language = "ja" if lang == "ja" else "en"
-    if kind == "html":
-        page = html.page(document, language)
-    elif kind == "latex":
-        page = latex.page(document, language)
-    else:
-        page = "\n".join(text.lines(document, language)) + "\n"
-    if out is None:
-        click.echo(page, nl=False)
-        return
-    durable.write(out, page.encode("utf-8"), what="the trace")
-    click.echo(f"{out}")
+    deliver(traced.document, kind or by_ending(out), lang, out, "the trace")

@@ -7,6 +7,7 @@ Source: DESIGN of the explain panel; seed 002 (paths), seed 000 (numerical diffe
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
@@ -126,6 +127,7 @@ def explanation(
     learning_rate: float = RATE,
     loss: str | None = None,
     reduction: str | None = None,
+    names: Sequence[str] = (),
 ) -> Explanation:
     """The figures of `explain`, as values."""
     if level not in ("auto", "units", "operations"):
@@ -133,7 +135,15 @@ def explanation(
     if not (math.isfinite(learning_rate) and learning_rate > 0):
         raise UsageError("the learning rate is positive", where=user_line(), got=f"{learning_rate}")
     found = subject(
-        graph_or_network, name, x=x, t=t, row=row, notation=find_notation(notation), loss=loss, reduction=reduction
+        graph_or_network,
+        name,
+        x=x,
+        t=t,
+        row=row,
+        notation=find_notation(notation),
+        loss=loss,
+        reduction=reduction,
+        names=names,
     )
     stations = found.stations
     if level == "units" and not stations:
@@ -168,14 +178,16 @@ def explain(
     learning_rate: float = RATE,
     loss: str | None = None,
     reduction: str | None = None,
+    names: Sequence[str] = (),
 ) -> Document:
     """Why ∂loss/∂(one element) is the number it is, as a Document; `explanation` gives the same as values.
 
     graph_or_network: a Network, a Sequential with loss (and reduction), or a recorded Graph or Tensor of shape ().
     name: "W[1][2,7]" or "b[1][2]", counted as the notation counts, or "0.weight[2,7]", any named value, from 0.
     x (batch, n_in), t: the samples of a network; row: one of them, from 0, so that the loss is that sample's.
-    top: how many paths to list.  level: "units" goes from unit to unit, "operations" through every recorded operation.
-    UsageError and IndexingError for names, GradientError when the loss does not depend on the element.
+    names: of the samples, where they have some.  top: how many paths to list.  level: "units" goes from unit to unit,
+    "operations" through every recorded operation.  learning_rate: of the update that is foretold.
+    UsageError for names, GradientError when the loss does not depend on the element.
     """
     from denpa.explain.number_words import document
 
@@ -192,6 +204,7 @@ def explain(
             learning_rate=learning_rate,
             loss=loss,
             reduction=reduction,
+            names=names,
         )
     )
 

@@ -53,7 +53,7 @@ class Symbols:
         """The loss: of the chosen sample alone, or of all."""
         if self.subject.root.role is None:
             return tex.words(self.subject.root.name or "L")
-        kind: Kind = "loss" if self.subject.row is None else "sample_loss"
+        kind: Kind = "loss" if self.subject.single is None else "sample_loss"
         return self.subject.notation.symbol(kind).latex
 
     @property

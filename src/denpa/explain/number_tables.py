@@ -183,7 +183,7 @@ def samples(e: Explanation, s: Symbols) -> Iterator[Section]:
         return
     first = e.subject.notation.units_from
     rows: list[tuple[Cell, ...]] = [
-        (b.element.at[0] + first, count_text(b.count), Number(b.total, digits=5), _share(b.total, e))
+        (_sample(e, b.element.at[0], first), count_text(b.count), Number(b.total, digits=5), _share(b.total, e))
         for b in found[:ROWS]
     ]
     if len(found) > ROWS:
@@ -199,6 +199,14 @@ def samples(e: Explanation, s: Symbols) -> Iterator[Section]:
     )
     caption = T(en="The samples that pull hardest, first", ja="影響の大きいデータから順に")
     yield Section(T(en="Sample by sample", ja="データごと"), (Table(headings, tuple(rows), caption),), "samples")
+
+
+def _sample(e: Explanation, k: int, first: int) -> Cell:
+    """A sample by its number in the symbols, and by its name where it has one."""
+    if not e.subject.names:
+        return k + first
+    row = e.subject.names[k]
+    return T(en=f"{k + first} (row {row})", ja=f"{k + first}（行 {row}）")
 
 
 # -- check, cost, update -----------------------------------------------------------------------------------------------

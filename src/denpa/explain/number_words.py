@@ -105,8 +105,8 @@ def _what(e: Explanation, s: Symbols) -> T:
         ja = f"{target}（層{layer}のユニット{at[0] + u}のバイアス）"
     else:
         en, ja = target, f"{target} "
-    if e.subject.row is not None:
-        en, ja = f"For row {e.subject.row} alone: {en}", f"行{e.subject.row}だけについて。{ja}"
+    if e.subject.single is not None:
+        en, ja = f"For row {e.subject.single} alone: {en}", f"行 {e.subject.single} だけについて。{ja}"
     elif e.subject.batch > 1:
         en = f"Over {e.subject.batch} samples: {en}"
         ja = f"{e.subject.batch}件のデータについて。{ja}"
@@ -180,7 +180,7 @@ def _by_backprop(e: Explanation, s: Symbols) -> Iterator[Block]:
     if z is None or z.value.ndim != 2 or len(bundles := e.paths.through(z)) != e.subject.batch:
         return
     several = len(bundles) > 1
-    sample, of = ("k" if several else None), ("loss" if e.subject.row is None else "sample_loss")
+    sample, of = ("k" if several else None), ("loss" if e.subject.single is None else "sample_loss")
     left = n.gradient("preactivation", role.layer, at[0], of=of, sample=sample)  # type: ignore[arg-type]
     right = n.symbol("activation", role.layer - 1, at[1], sample=sample)
     yield Text(

@@ -8,14 +8,14 @@ graph, is indexed as NumPy does, from 0.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from denpa.arrays import is_float
-from denpa.errors import IndexingError, UsageError, user_line
+from denpa.errors import UsageError, user_line
 from denpa.explain import replay
 from denpa.explain.notation import Kind, Notation
 from denpa.explain.paths import Element
@@ -30,7 +30,8 @@ _STATIONS = ("preactivation", "activation")
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """The graph in float64, the loss in it, and the element.  batch: samples in the loss.  row: the one chosen.
+    """The graph in float64, the loss in it, and the element.  batch: samples in the loss; single: the name of the one
+    chosen, None for the loss of all; names: of each, where they have some.
 
     narrow: the dtype the graph was in before, None when it was float64.
     """
@@ -40,7 +41,8 @@ class Subject:
     element: Element
     notation: Notation
     batch: int
-    row: int | None
+    single: str | None = None
+    names: tuple[str, ...] = ()
     narrow: str | None = None
 
     @property
@@ -85,12 +87,13 @@ def subject(
     notation: Notation,
     loss: str | None = None,
     reduction: str | None = None,
+    names: Sequence[str] = (),
 ) -> Subject:
-    """Record the loss in float64 and find the element.  UsageError, IndexingError for what cannot be found."""
+    """Record the loss in float64 and find the element.  UsageError for what cannot be found."""
     if not isinstance(name, str):
         raise UsageError("what to explain is named by a text", where=user_line(), got=type(name).__name__)
     if is_model(graph_or_network):
-        return _of_network(graph_or_network, name, x, t, row, notation, loss, reduction)
+        return _of_network(graph_or_network, name, x, t, row, notation, loss, reduction, tuple(names))
     if isinstance(graph_or_network, Tensor):
         graph_or_network = Graph(graph_or_network)
     if not isinstance(graph_or_network, Graph):
@@ -111,7 +114,7 @@ def subject(
     element = find(name, graph, notation)
     sizes = {len(n.value) for n in graph.nodes if n.role and n.role.kind == "preactivation" and n.value.ndim == 2}
     narrow = _narrow(n.value for n in graph_or_network.nodes)
-    return Subject(graph, root, element, notation, sizes.pop() if len(sizes) == 1 else 1, None, narrow)
+    return Subject(graph, root, element, notation, sizes.pop() if len(sizes) == 1 else 1, narrow=narrow)
 
 
 def _of_network(
@@ -123,6 +126,7 @@ def _of_network(
     notation: Notation,
     loss: str | None,
     reduction: str | None,
+    names: tuple[str, ...],
 ) -> Subject:
     if x is None or t is None:
         raise UsageError(
@@ -134,21 +138,28 @@ def _of_network(
     values = {n: p.value for n, p in network.parameters().items()}
     narrow = _narrow(values.values())
     wide = network.with_parameters({n: np.asarray(v, np.float64) for n, v in values.items()})
+    if names and len(names) != len(x):
+        raise UsageError("one name for each sample", where=user_line(), got=f"{len(names)}", want=f"{len(x)}")
     x, t = one_row(x, t, row)
     with np.errstate(all="ignore"):  # a loss that is not finite is refused below
         step = record_step(wide, x, t, loss=loss, reduction=reduction)
     bound = notation.bound(step.depth, {layer.layer: layer.name for layer in step.layers})
     graph = Graph({"loss": Tensor(step.graph.outputs["loss"])})
-    return Subject(graph, _loss(graph), find(name, graph, bound), bound, step.batch, row, narrow)
+    single = None
+    if row is not None:
+        single = names[row] if names else str(row)
+    elif step.batch == 1 and names:
+        single = names[0]
+    return Subject(graph, _loss(graph), find(name, graph, bound), bound, step.batch, single, names, narrow)
 
 
 def one_row(x: Any, t: Any, row: int | None) -> tuple[Any, Any]:
-    """Sample `row` of a batch alone, as a batch of one; all of them for None.  IndexingError outside of the batch."""
+    """Sample `row` of a batch alone, as a batch of one; all of them for None.  UsageError outside of the batch."""
     if row is None:
         return x, t
     x, t = (np.asarray(v.value if isinstance(v, Tensor) else v) for v in (x, t))
     if x.ndim < 2 or not 0 <= row < min(len(x), len(t) if t.ndim else 0):
-        raise IndexingError(
+        raise UsageError(
             "there is no such row",
             where=user_line(),
             got=f"row {row}",
@@ -231,7 +242,7 @@ def _element(node: Node, at: tuple[int, ...], name: str, notation: Notation | No
     first = 0 if notation is None else notation.units_from
     turned = notation is not None and notation.layout.transposed
     ranges = [f"{first} … {n - 1 + first}" for n in (shape[::-1] if turned else shape)]
-    raise IndexingError(
+    raise UsageError(
         f"there is no element {name}",
         where=user_line(),
         got=f"{node.label} of shape {tuple(shape)}",

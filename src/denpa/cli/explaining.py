@@ -1,0 +1,85 @@
+"""`denpa explain`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from denpa.cli.documents import FORMATS, by_ending, deliver
+from denpa.errors import UsageError
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option(
+    "--weight", "name", metavar="NAME", help='"W[1][2,7]" and "b[1][2]" as the notation counts; "0.weight[2,7]".'
+)
+@click.option(
+    "--row", "rows", type=int, multiple=True, required=True, help="Row of the data, from 0; repeat for a batch."
+)
+@click.option("--part", type=click.Choice(["all", "train", "valid", "test"]), default="all", show_default=True)
+@click.option("--file", "source", help="Another source than the run's own, with the same columns.")
+@click.option("--notation", default="001", show_default=True, help="000, 001, 002, 003, 004 or pytorch.")
+@click.option("--top", type=int, default=10, show_default=True, help="How many paths to list.")
+@click.option("--level", type=click.Choice(["auto", "units", "operations"]), default="auto", show_default=True)
+@click.option("--lr", "learning_rate", type=float, help="Of the update that is foretold.  [default: the run's, or 0.1]")
+@click.option("--loops", type=click.Path(path_type=Path), help="Write the step as a program of loops here.")
+@click.option("--format", "kind", type=click.Choice(FORMATS), help="Default: by the ending of -o, else text.")
+@click.option("--lang", type=click.Choice(["en", "ja"]), default="en", show_default=True)
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="Write here instead of printing.")
+def explain(
+    run: Path,
+    name: str | None,
+    rows: tuple[int, ...],
+    part: str,
+    source: str | None,
+    notation: str,
+    top: int,
+    level: str,
+    learning_rate: float | None,
+    loops: Path | None,
+    kind: str | None,
+    lang: str,
+    out: Path | None,
+) -> None:
+    """Why one gradient of RUN is the number it is: the chain rule, every path, three ways to compute it, the update.
+
+    --loops FILE.py writes the whole step of these rows as a Python program of scalars, if and for that imports nothing.
+    """
+    from denpa import durable
+    from denpa.explain.loops import loops as write_loops
+    from denpa.explain.notation import notation as find
+    from denpa.explain.number import explain as explain_number
+    from denpa.train.sample import sample
+
+    if name is None and loops is None:
+        raise UsageError("nothing to explain", want="--weight NAME, or --loops FILE.py", fix='--weight "W[1][1,1]"')
+    chosen = find(notation)
+    data = sample(run, rows, part=part, source=source)
+    if loops is not None:
+        program = write_loops(data.network, data.x, data.t, notation=chosen)
+        durable.write(loops, program.encode("utf-8"), what="the program")
+        click.echo(f"{loops}", err=name is not None)
+    if name is not None:
+        document = explain_number(
+            data.network,
+            name,
+            x=data.x,
+            t=data.t,
+            notation=chosen,
+            top=top,
+            level=level,  # type: ignore[arg-type]  # click has checked it
+            learning_rate=learning_rate or _rate(run),
+            names=data.names,
+        )
+        deliver(document, kind or by_ending(out), lang, out, "the explanation")
+
+
+def _rate(run: Path) -> float:
+    """The learning rate of the run, where it named one."""
+    from denpa.explain.number import RATE
+    from denpa.train.run import Run
+
+    rate = Run(run).config.learning_rate if run.is_dir() else None
+    return RATE if rate is None else rate
