@@ -14,6 +14,7 @@ from typing import Any
 EXIT_TRAINING, EXIT_USAGE, EXIT_DATA, EXIT_INTERRUPTED = 1, 2, 3, 130
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_COMMANDS = _PACKAGE + "cli" + os.sep
 
 
 def message(
@@ -33,11 +34,13 @@ def message(
 
 
 def user_line() -> str | None:
-    """`file:line  source` of the nearest calling frame outside denpa; None when there is none."""
+    """`file:line  source` of the nearest calling frame outside denpa; None when there is none, and in a command."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        path = frame.f_code.co_filename
-        if not os.path.abspath(path).startswith(_PACKAGE):
+        path = os.path.abspath(frame.f_code.co_filename)
+        if path.startswith(_COMMANDS):  # whoever typed the command has no line: the next frame outside is click's
+            return None
+        if not path.startswith(_PACKAGE):
             import linecache
 
             source = linecache.getline(path, frame.f_lineno).strip()

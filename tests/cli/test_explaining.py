@@ -100,3 +100,4 @@ def test_what_is_wrong_is_one_message_and_an_exit_code(run_denpa, run: Path) -> 
         assert told.returncode == code, (arguments, told.stderr)
         assert said in told.stderr
         assert "Traceback" not in told.stderr
+        assert "click" not in told.stderr  # a line of our own machinery is no place to look for the mistake
