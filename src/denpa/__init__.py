@@ -159,6 +159,7 @@ if TYPE_CHECKING:
     from denpa import data as data, explain as explain, nn as nn
     from denpa.check import CheckReport as CheckReport, check as check, check_primitive as check_primitive
     from denpa.draw.graph_picture import Drawing as Drawing, draw as draw
+    from denpa.engine.compiled import compile_function as compile
     from denpa.explain.descent import descend as descend
     from denpa.explain.doctor import doctor as doctor
     from denpa.explain.notation import notation as notation
@@ -194,10 +195,13 @@ def __getattr__(name: str) -> Any:
         from denpa.formula import formula
 
         found = Drawing if name == "Drawing" else formula
-    elif name == "descend":
-        from denpa.explain.descent import descend as found
-    elif name == "doctor":
-        from denpa.explain.doctor import doctor as found
+    elif name in ("descend", "doctor"):
+        from denpa.explain.descent import descend
+        from denpa.explain.doctor import doctor
+
+        found = descend if name == "descend" else doctor
+    elif name == "compile":
+        from denpa.engine.compiled import compile_function as found
     elif name == "numerical_gradient":
         from denpa.numeric import numerical_gradient as found
     elif name == "nn":

@@ -31,6 +31,7 @@ by_serial = attrgetter("serial")
 FUNCTIONS: dict[str, Callable[..., Any]] = {}
 
 _recording: ContextVar[bool] = ContextVar("denpa_recording", default=True)
+_placeholders: ContextVar[frozenset[Node]] = ContextVar("denpa_placeholders", default=frozenset())
 
 
 @contextmanager
@@ -41,6 +42,34 @@ def no_grad() -> Iterator[None]:
         yield
     finally:
         _recording.reset(token)
+
+
+@contextmanager
+def recording_of(leaves: Iterable[Node]) -> Iterator[None]:
+    """Within this block these leaves stand for any value: a number taken out of what depends on them is a UsageError."""
+    token = _placeholders.set(frozenset(leaves))
+    try:
+        yield
+    finally:
+        _placeholders.reset(token)
+
+
+def is_recorded() -> bool:
+    """Is a `recording_of` under way?"""
+    return bool(_placeholders.get())
+
+
+def _number(t: Tensor) -> Array:
+    """The value, for Python to go on with; UsageError where it stands for other values too."""
+    leaves = _placeholders.get()
+    if leaves and not leaves.isdisjoint(ancestors([t.node])):
+        raise UsageError(
+            "a function that is compiled takes a number out of a value that changes from call to call",
+            where=user_line(),
+            got=repr(t.node),
+            fix="choose with denpa.where instead of if, and compute with Tensors throughout",
+        )
+    return t.node.value
 
 
 class Role(NamedTuple):
@@ -187,11 +216,11 @@ class Tensor:
         return self._call("matrix_transpose")
 
     def item(self) -> Any:
-        return self.node.value.item()
+        return _number(self).item()
 
     def numpy(self) -> Any:
         """The value as a read-only ndarray (also for shape ())."""
-        return freeze(np.asarray(self.node.value))
+        return freeze(np.asarray(_number(self)))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         """The value, for NumPy; UsageError when a gradient flows here and would be lost without a word."""
@@ -202,23 +231,23 @@ class Tensor:
                 got=repr(self.node),
                 fix="use denpa.stack([...]) for a list of Tensors, or t.value for the numbers alone",
             )
-        return np.array(self.node.value, dtype=dtype, copy=copy)
+        return np.array(_number(self), dtype=dtype, copy=copy)
 
     def __float__(self) -> float:
-        return float(self.node.value)
+        return float(_number(self))
 
     def __int__(self) -> int:
-        return int(self.node.value)
+        return int(_number(self))
 
     def __complex__(self) -> complex:
-        return complex(self.node.value)
+        return complex(_number(self))
 
     def __index__(self) -> int:
-        index: int = self.node.value.__index__()
+        index: int = _number(self).__index__()
         return index
 
     def __bool__(self) -> bool:
-        return bool(self.node.value)
+        return bool(_number(self))
 
     def __len__(self) -> int:
         return len(self.node.value)

@@ -38,6 +38,11 @@ def tensor_like(item: Any, value: Array) -> Tensor:
 _differentiated: ContextVar[frozenset[Node]] = ContextVar("denpa_differentiated", default=frozenset())
 
 
+def is_differentiated(node: Node) -> bool:
+    """Is this leaf an argument that a transformation now running differentiates with respect to?"""
+    return node in _differentiated.get()
+
+
 class _Lifted:
     """The arguments of one call with fresh leaves for those that are differentiated, and what is needed to go back."""
 

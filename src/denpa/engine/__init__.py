@@ -29,7 +29,8 @@ class Step:
     by_row: inputs whose first axis is the batch; each step gathers them from the data by row number.
     by_step: inputs with one value a step (learning rate, random key).
     finite: outputs that must be finite; a step where one is not is the last of its call.
-    Inputs in none of these are state that stays.  Outputs that are not carried are the step's metrics.
+    keep: outputs that are not returned for every step: `Program.read` gives the last step's (see keep.kept).
+    Inputs in none of these are state that stays.  Outputs neither carried nor kept are the step's metrics.
     """
 
     graph: Graph
@@ -37,6 +38,7 @@ class Step:
     by_row: tuple[str, ...] = ()
     by_step: tuple[str, ...] = ()
     finite: tuple[str, ...] = ()
+    keep: tuple[str, ...] = ()
 
     @property
     def state(self) -> tuple[str, ...]:
@@ -45,8 +47,8 @@ class Step:
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        carried = set(self.carry.values())
-        return tuple(name for name in self.graph.outputs if name not in carried)
+        others = {*self.carry.values(), *self.keep}
+        return tuple(name for name in self.graph.outputs if name not in others)
 
     @property
     def batch_size(self) -> int:
@@ -77,6 +79,10 @@ class Program(Protocol):
         row-major and never changed in place, so a caller that kept the old ones can go back.  Ask for as many steps
         as fit in 0.25 s: signals are answered between calls.
         """
+        ...
+
+    def read(self, name: str) -> Array:
+        """A copy of what an output of `step.keep` was in the last step.  UsageError for another name, or before one."""
         ...
 
 

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from denpa.arrays import Array
+from denpa.arrays import Array, freeze
 from denpa.engine import Metrics, Rows, Step
+from denpa.engine.keep import output_of
 from denpa.errors import ShapeError
 from denpa.graph import Node
 
@@ -50,6 +51,7 @@ class EagerProgram:
             if node.op is None and slot not in given:
                 self._constants[slot] = node.value
         self._instructions = self._lower(graph.nodes, given)
+        self._kept: dict[str, Array] = {}
 
     def _slot(self, node: Node) -> int:
         """An input that nothing depends on is no node of the graph; it gets a place all the same."""
@@ -85,9 +87,14 @@ class EagerProgram:
                     values.append(outputs[name])
                 for name, output in self.step.carry.items():
                     state[name] = _row_major(outputs[output])
+                self._kept = {name: outputs[name] for name in self.step.keep}
                 if not all(np.isfinite(outputs[name]).all() for name in self.step.finite):
                     break
         return {name: self._stack(name, values) for name, values in metrics.items()}
+
+    def read(self, name: str) -> Array:
+        """See `denpa.engine.Program.read`."""
+        return freeze(np.array(self._kept[output_of(self.step, name, bool(self._kept))]))[()]
 
     def _check(self, rows: Rows) -> None:
         if self.step.by_row and rows.shape[1:] != (self.step.batch_size,):

@@ -16,6 +16,7 @@ import numpy as np
 from denpa.arrays import Array, freeze
 from denpa.engine import Metrics, Rows, Step
 from denpa.engine.eager import EagerProgram
+from denpa.engine.keep import output_of
 from denpa.engine.native.blas import single_threaded_blas, threads
 from denpa.engine.native.build import Kernel, address
 from denpa.engine.native.encode import Encoder, at
@@ -63,6 +64,7 @@ class NativeProgram:
         for value in self.plan.constants:
             self._array(value)[...] = value.data
         self._error: BaseException | None = None
+        self._ran = False
         self.threads, self.shared = threads() if threads_ is None else threads_, False
         self._encode()
 
@@ -182,6 +184,7 @@ class NativeProgram:
         held = self._connect(data, rows, by_step, metrics)
         done = self._steps(steps)
         del held
+        self._ran = self._ran or steps > 0
         stop = int(self._header[STOP])
         self._header[STOP] = 0
         if stop == FAILED and self._error is not None:
@@ -193,6 +196,12 @@ class NativeProgram:
             state[name] = freeze(np.array(self._array(value), order="C"))[()]
         end = done + 1 if stop else done
         return {name: values[:end] for name, values in metrics.items()}
+
+    def read(self, name: str) -> Array:
+        """See `denpa.engine.Program.read`."""
+        with self._lock:
+            view = self.plan.outputs[output_of(self.step, name, self._ran)]
+            return freeze(np.array(self._look(view), order="C"))[()]
 
     def _connect(
         self, data: Mapping[str, Array], rows: Rows, by_step: Mapping[str, Array], metrics: Metrics
