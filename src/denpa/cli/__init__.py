@@ -15,7 +15,7 @@ import click
 
 from denpa.errors import EXIT_DATA, EXIT_INTERRUPTED, EXIT_TRAINING, DenpaError
 
-VERBS = ("train", "resume", "predict", "evaluate", "runs", "check", "draw", "trace", "explain")
+VERBS = ("train", "resume", "predict", "evaluate", "runs", "check", "draw", "trace", "explain", "doctor")
 
 
 class Verbs(click.Group):
@@ -63,6 +63,10 @@ class Verbs(click.Group):
             from denpa.cli import explaining
 
             found = explaining.explain
+        elif name == "doctor":
+            from denpa.cli import doctoring
+
+            found = doctoring.doctor
         return found
 
 

@@ -23,6 +23,7 @@ KEYS = {
     "overfitting": T(en="overfitting", ja="過学習"),
     "no_better_than_baseline": T(en="no better than the baseline", ja="ベースラインと変わらない"),
     "one_class": T(en="one class predicted", ja="1クラスだけを予測"),
+    "failed": T(en="the run failed", ja="学習の失敗"),  # for another reason than a number, such as a full disk
 }
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
+from denpa.explain.doctor import Diagnosis
 from denpa.explain.words import Words
 
 
@@ -119,6 +120,7 @@ class RunRecord:
     misclassified: tuple[Misclassified, ...] = ()  # a sample, most confident mistakes first
     misclassified_total: int | None = None  # of all evaluated rows
     gradient_check: GradientCheck | None = None
+    diagnosis: Diagnosis | None = None  # the doctor's
 
     engine: str = "eager"
     dtype: str = "float32"

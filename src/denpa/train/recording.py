@@ -12,6 +12,7 @@ from denpa.data import TargetEncoding, stream
 from denpa.explain.words import T, Words
 from denpa.train import machine
 from denpa.train.config import Config
+from denpa.train.doctor import doctor_of
 from denpa.train.gradient_check import ROWS, check_network
 from denpa.train.metrics import Evaluation
 from denpa.train.parts import Parts
@@ -38,6 +39,7 @@ def record_of(trained: Trained) -> RunRecord:
         started=info.get("created"),
         seconds=info.get("seconds"),
         gradient_check=_check(trained),
+        diagnosis=doctor_of(run, trained.model.network, prepared),
         engine=config.engine,
         dtype=config.dtype,
         threads=config.threads,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from denpa.explain.doctor_pages import section as findings
 from denpa.explain.document import (
     Block,
     Cell,
@@ -225,6 +226,12 @@ def _reproduce(record: RunRecord) -> Section:
     return Section(T(en="How to reproduce", ja="再現方法"), tuple(blocks), "reproduce")
 
 
+def _doctor(record: RunRecord) -> Iterator[Section]:
+    """Only where the run was examined."""
+    if record.diagnosis is not None:
+        yield findings(record.diagnosis)
+
+
 def report(record: RunRecord) -> Document:
     """The report of a run, in every language.  Raises nothing for parts that are missing; says what is missing."""
     source = record.data.source
@@ -237,6 +244,7 @@ def report(record: RunRecord) -> Document:
             misclassified(record),
             gradient_norms(record),
             gradient_check(record),
+            *_doctor(record),
             _data(record),
             _network(record),
             _settings(record),

@@ -1,0 +1,100 @@
+"""`denpa doctor` as a user runs it, on runs that are healthy, ill, stopped by a NaN, or not there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.train import worker
+
+from denpa.errors import DataError, TrainingError
+from denpa.train import loop
+from denpa.train.doctor import doctor_run
+from denpa.train.loop import Loop
+from denpa.train.run import Run
+from denpa.train.training import train
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(400, 3)).round(4)
+    classes = np.where(rows[:, 0] + rows[:, 1] ** 2 > 0.5, "yes", "no")
+    path = tmp_path / "shop.csv"
+    cells = "".join(f"{a},{b},{c},{k}\n" for (a, b, c), k in zip(rows.tolist(), classes, strict=True))
+    path.write_text("a,b,c,sold\n" + cells, encoding="utf-8")
+    return path
+
+
+SMALL = ("--target", "sold", "--hidden", "16", "--batch-size", "20", "--engine", "eager", "--quiet")
+
+
+def test_a_healthy_run(run_denpa: Any, table: Path, tmp_path: Path) -> None:
+    assert run_denpa("train", table, *SMALL, "--epochs", "8", "--out", "good").returncode == 0
+    done = run_denpa("doctor", "good")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Nothing conspicuous" in done.stdout
+    facts = json.loads(run_denpa("doctor", "good", "--json").stdout)
+    assert facts["healthy"] is True
+    assert facts["rows"] == 320
+    assert len(facts["layers"]) == 2
+    report = (tmp_path / "good" / "report.html").read_text(encoding="utf-8")
+    assert 'id="doctor"' in report
+    assert "Nothing conspicuous" in report
+
+
+def test_a_run_with_findings_exits_0(run_denpa: Any, table: Path, tmp_path: Path) -> None:
+    assert run_denpa("train", table, *SMALL, "--epochs", "8", "--lr", "1e-5", "--out", "slow").returncode == 0
+    done = run_denpa("doctor", "slow", "--lang", "ja")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "学習率が低すぎる" in done.stdout
+    facts = json.loads(run_denpa("doctor", "slow", "--json").stdout)
+    assert facts["healthy"] is False
+    assert "learning_rate_low" in [f["key"] for f in facts["findings"]]
+    assert all(f[part][lang] for f in facts["findings"] for part in ("measured", "means", "advice") for lang in f[part])
+    assert "learning rate too low" in (tmp_path / "slow" / "report.html").read_text(encoding="utf-8")
+
+
+def test_no_run_and_changed_data(run_denpa: Any, table: Path) -> None:
+    missing = run_denpa("doctor", "nowhere")
+    assert missing.returncode == 3
+    assert "no run folder" in missing.stderr
+    assert run_denpa("train", table, *SMALL, "--epochs", "1", "--out", "run").returncode == 0
+    table.write_text(table.read_text(encoding="utf-8") + "1,2,3,yes\n", encoding="utf-8")
+    changed = run_denpa("doctor", "run")
+    assert changed.returncode == 3
+    assert "changed" in changed.stderr
+    assert "Traceback" not in changed.stderr
+
+
+def test_a_run_that_a_nan_ended_is_examined_at_its_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = Loop._advance
+
+    def advance(self: Loop) -> None:
+        if self.at.step >= 25:
+            x = self.data["x"].copy()
+            x[self._epoch_rows()[40:], 3] = np.nan
+            self.data = {**self.data, "x": x}
+        honest(self)
+
+    monkeypatch.setattr(loop, "CALL_SECONDS", 0.0)
+    monkeypatch.setattr(Loop, "_advance", advance)
+    config = worker.settings(epochs=5, engine="eager")
+    with pytest.raises(TrainingError):
+        train(config, worker.dataset(), tmp_path / "run")
+    first = doctor_run(tmp_path / "run", worker.dataset()).findings[0]
+    assert first.key == "not_finite"
+    assert "an input became NaN" in str(first.measured)
+    assert "row" in str(first.measured)
+    assert "batch" in str(first.measured)
+    Run(tmp_path / "run").update(error="the metrics could not be saved\n  got: no space left")
+    assert doctor_run(tmp_path / "run", worker.dataset()).findings[0].key == "failed"
+
+
+def test_other_data_are_refused(tmp_path: Path) -> None:
+    train(worker.settings(epochs=1, engine="eager"), worker.dataset(), tmp_path / "run")
+    with pytest.raises(DataError):
+        doctor_run(tmp_path / "run", worker.dataset(rows=300))
