@@ -292,3 +292,121 @@ print(json.dumps([bool(check_layer(c)) for c in (Square, Subtract)]))
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True)
     assert json.loads(done.stdout) == [True, True]
+
+
+RIGHT_OF_MANY_SHAPES = """
+import numpy as np
+
+class ColumnAffine:
+    def __init__(self, W, b):
+        self.W, self.b = W, b
+    def forward(self, x):
+        self.x = x
+        return self.W @ x + self.b
+    def backward(self, dout):
+        self.dW, self.db = dout @ self.x.T, dout.sum(axis=1, keepdims=True)
+        return self.W.T @ dout
+
+class VectorAffine:
+    def __init__(self, W, b):
+        self.W, self.b = W, b
+    def forward(self, x):
+        (self.size,) = x.shape
+        self.x = x
+        return self.W @ x + self.b
+    def backward(self, dout):
+        self.dW, self.db = np.outer(dout, self.x), dout.copy()
+        return self.W.T @ dout
+
+class PReLU:
+    def __init__(self, alpha=0.25):
+        self.alpha, self.dalpha = alpha, None
+    def forward(self, x):
+        self.x = x
+        return np.where(x > 0, x, self.alpha * x)
+    def backward(self, dout):
+        self.dalpha = np.sum(dout * np.where(self.x > 0, 0, self.x))
+        return dout * np.where(self.x > 0, 1, self.alpha)
+
+class Concatenate:
+    def forward(self, a, b):
+        self.k = a.shape[-1]
+        return np.concatenate([a, b], -1)
+    def backward(self, dout):
+        return dout[..., : self.k], dout[..., self.k :]
+
+class Product:
+    def forward(self, x, W):
+        self.x, self.W = x, W
+        return x @ W
+    def backward(self, dout):
+        return dout @ self.W.T, self.x.T @ dout
+
+class LayerNorm:
+    def __init__(self, gamma, beta, eps=1e-5):
+        self.gamma, self.beta, self.eps = gamma, beta, eps
+    def forward(self, x):
+        self.std = np.sqrt(x.var(-1, keepdims=True) + self.eps)
+        self.xn = (x - x.mean(-1, keepdims=True)) / self.std
+        return self.xn * self.gamma + self.beta
+    def backward(self, dout):
+        self.dgamma, self.dbeta = (dout * self.xn).sum(0), dout.sum(0)
+        d = dout * self.gamma
+        return (d - d.mean(-1, keepdims=True) - self.xn * (d * self.xn).mean(-1, keepdims=True)) / self.std
+
+class Flatten:
+    def forward(self, x):
+        self.shape = x.shape
+        return x.reshape(len(x), -1)
+    def backward(self, dout):
+        return dout.reshape(self.shape)
+
+class MaxPool:
+    def __init__(self, pool_h, pool_w):
+        self.h, self.w = pool_h, pool_w
+    def forward(self, x):
+        N, C, H, W = x.shape
+        self.x, self.cut = x, (N, C, H // self.h, self.h, W // self.w, self.w)
+        windows = x.reshape(self.cut).transpose(0, 1, 2, 4, 3, 5).reshape(N, C, H // self.h, W // self.w, -1)
+        self.at = windows.argmax(-1)
+        return windows.max(-1)
+    def backward(self, dout):
+        spread = np.zeros((*dout.shape, self.h * self.w), dout.dtype)
+        np.put_along_axis(spread, self.at[..., None], dout[..., None], -1)
+        spread = spread.reshape(*dout.shape, self.h, self.w).transpose(0, 1, 2, 4, 3, 5)
+        return spread.reshape(self.x.shape)
+
+class BinaryCrossEntropy:
+    def forward(self, y, t):
+        self.y, self.t = y, t
+        return -np.mean(t * np.log(y) + (1 - t) * np.log(1 - y))
+    def backward(self, dout=1):
+        return dout * ((1 - self.t) / (1 - self.y) - self.t / self.y) / self.y.size
+
+class TwoLayers:
+    def __init__(self, input_size, hidden_size, output_size):
+        self.W1, self.b1 = np.random.randn(input_size, hidden_size), np.zeros(hidden_size)
+        self.W2, self.b2 = np.random.randn(hidden_size, output_size), np.zeros(output_size)
+    def forward(self, x):
+        self.x = x
+        self.h = np.tanh(x @ self.W1 + self.b1)
+        return self.h @ self.W2 + self.b2
+    def backward(self, dout):
+        self.dW2, self.db2 = self.h.T @ dout, dout.sum(0)
+        d = dout @ self.W2.T * (1 - self.h**2)
+        self.dW1, self.db1 = self.x.T @ d, d.sum(0)
+        return d @ self.W1.T
+"""
+
+
+def test_right_layers_of_many_shapes_raise_no_alarm(tmp_path: Path) -> None:
+    path = tmp_path / "shapes.py"
+    path.write_text(RIGHT_OF_MANY_SHAPES, encoding="utf-8")
+    report = check_file(path, timeout=60)
+    assert report, str(report)
+    assert len(report.judgements) == 10
+    shapes = {j.name: j.shapes for j in report.judgements}
+    assert shapes["ColumnAffine"]["x"] == (5, 3)
+    assert shapes["VectorAffine"]["x"] == (5,)
+    assert shapes["MaxPool"]["forward"] == (3, 2, 3, 3)
+    assert {j.name: j.parameters for j in report.judgements}["TwoLayers"] == ("W1", "b1", "W2", "b2")

@@ -201,10 +201,9 @@ class Probes:
         if not plain or self.bench.scene.domain != "any":
             return
         name = plain[0]
-        for size in SATURATED:
-            point = self.one.put(
-                name, np.sign(self.one.get(name)) * size * (0.9 + 0.1 * np.abs(self.one.get(name)))[()]
-            )
+        x = self.one.get(name)
+        for size in (*SATURATED, *(-s for s in SATURATED)):  # either way round: it may hide on one side of a target
+            point = self.one.put(name, (np.sign(x) * size * (0.9 + 0.1 * np.abs(x)))[()])
             found = self._far(point, name, size)
             if found is not None:
                 yield found
@@ -228,7 +227,7 @@ class Probes:
         off = np.abs(np.asarray(raw, np.float64) - np.clip(raw, ref.low, ref.high))
         if found.verdict is not Verdict.WRONG or not np.any(off > 1e-6 * max(1.0, float(np.max(np.abs(ref.value))))):
             return None
-        made = fault("epsilon", "d" + name, size=number(size))
+        made = fault("epsilon", "d" + name, size=number(abs(size)))
         return replace(made, element=found.element, got=found.analytic, want=found.numeric, error=found.error)
 
     def kinks(self) -> Iterator[tuple[Fault, bool]]:

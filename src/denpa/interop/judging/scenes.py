@@ -73,10 +73,11 @@ _LAYOUTS = (
     Scene("N D", "M D"),
     Scene("N D", "D", "D"),
     Scene("N D", "D M", "1 M"),
+    Scene("D N", "M D", "M 1", "M N"),  # columns before vectors: W @ x would take a vector, too
+    Scene("D N", "M D", "M", "M N"),
+    Scene("D 1", "M D", "M 1", "M 1"),
     Scene("D", "D M", hidden="M"),
     Scene("D", "M D", hidden="M"),
-    Scene("D N", "M D", "M 1", "M N"),
-    Scene("D 1", "M D", "M 1", "M 1"),
     Scene("N C H H", "M C 3 3", "M"),
     Scene("N C H H", "C", "C"),
     Scene("N 2 D"),
