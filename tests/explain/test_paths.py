@@ -126,6 +126,16 @@ def products(made: list[list[tuple[int, float]]], start: int, end: int) -> list[
 
 @pytest.mark.parametrize("case", range(20))
 def test_random_programs_against_enumeration(case: int, rng: np.random.Generator) -> None:
+    check_program(rng)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", range(100))
+def test_many_random_programs_against_enumeration(case: int, rng: np.random.Generator) -> None:
+    check_program(rng)
+
+
+def check_program(rng: np.random.Generator) -> None:
     values, made = random_program(rng, int(rng.integers(5, 16)))
     expected = products(made, 0, len(values) - 1)
     if not expected:

@@ -133,6 +133,13 @@ def _nothing() -> Links:
     return Links(none, none, np.zeros(0))
 
 
+def _together(parts: list[tuple[Array, Array, Array]]) -> Links:
+    if not parts:
+        return _nothing()
+    to, source, value = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return Links(to, source, value)
+
+
 def _one_to_one(to: Array, value: Array) -> Links:
     """Every input element goes to one output element."""
     return Links(to.ravel(), np.arange(to.size, dtype=np.intp), value.ravel())
@@ -179,9 +186,7 @@ def _along(node: Node, i: int) -> Links:
         structural = np.arange(x.shape[axis]) <= k if _name(node) == "cumulative_sum" else np.ones(x.shape[axis], bool)
         keep = np.broadcast_to(structural, positions.shape)
         found.append((to[keep], positions[keep], value[keep]))
-    if not found:
-        return _nothing()
-    return Links(*[np.concatenate(column) for column in zip(*found, strict=True)])
+    return _together(found)
 
 
 def _axis(node: Node) -> int:
@@ -243,7 +248,7 @@ def _share(node: Node, logits: Array) -> float:
     if node.params["reduction"] != "mean":
         return 1.0
     softmax = _name(node) == "softmax_cross_entropy"
-    return 1.0 / math.prod(logits.shape[:-1] if softmax else logits.shape[:1])
+    return 1.0 / float(math.prod(logits.shape[:-1] if softmax else logits.shape[:1]))
 
 
 def _row_by_row(node: Node, i: int) -> Links:
@@ -267,7 +272,7 @@ def _row_by_row(node: Node, i: int) -> Links:
         flat = _summed(part, node.inputs[i].value.shape).ravel()
         source = np.flatnonzero(flat)
         found.append((np.full(len(source), k, np.intp), source, flat[source]))
-    return Links(*[np.concatenate(column) for column in zip(*found, strict=True)]) if found else _nothing()
+    return _together(found)
 
 
 def _summed(part: Array, shape: tuple[int, ...]) -> Array:

@@ -24,6 +24,11 @@ def end(e: Explanation) -> T:
     return T(en="the result", ja="結果")
 
 
+def count_cell(n: int) -> Cell:
+    """A count as a cell: a number, so that columns align, as long as it is written out."""
+    return n if n < 10**15 else count_text(n)
+
+
 def count_text(n: int) -> str:
     return number(n) if n < 10**15 else f"{float(n):.3e}" if n < 10**300 else f"10^{int(math.log10(n))}"
 
@@ -141,7 +146,7 @@ def _bundles(e: Explanation, s: Symbols, node: Node, folded: bool) -> Table:
     rows: list[tuple[Cell, ...]] = [
         (
             tex.plain(s.element(b.element)),
-            count_text(b.count),
+            count_cell(b.count),
             Number(b.before),
             Number(b.after),
             Number(b.total, digits=5),
@@ -152,10 +157,10 @@ def _bundles(e: Explanation, s: Symbols, node: Node, folded: bool) -> Table:
         rest = found[ROWS:]
         words = T(en=f"{len(rest):,} more units", ja=f"他の{len(rest):,}ユニット")
         rows.append(
-            (words, count_text(sum(b.count for b in rest)), None, None, Number(math.fsum(b.total for b in rest)))
+            (words, count_cell(sum(b.count for b in rest)), None, None, Number(math.fsum(b.total for b in rest)))
         )
     total = math.fsum(b.total for b in found)
-    rows.append((T(en="sum", ja="和"), count_text(sum(b.count for b in found)), None, None, Number(total, digits=5)))
+    rows.append((T(en="sum", ja="和"), count_cell(sum(b.count for b in found)), None, None, Number(total, digits=5)))
     target, loss = tex.plain(s.target), tex.plain(s.loss)
     number_ = node.role.layer + e.subject.notation.layers_from
     return Table(
@@ -183,14 +188,14 @@ def samples(e: Explanation, s: Symbols) -> Iterator[Section]:
         return
     first = e.subject.notation.units_from
     rows: list[tuple[Cell, ...]] = [
-        (_sample(e, b.element.at[0], first), count_text(b.count), Number(b.total, digits=5), _share(b.total, e))
+        (_sample(e, b.element.at[0], first), count_cell(b.count), Number(b.total, digits=5), _share(b.total, e))
         for b in found[:ROWS]
     ]
     if len(found) > ROWS:
         rest = found[ROWS:]
         total = math.fsum(b.total for b in rest)
         words = T(en=f"{len(rest):,} more samples", ja=f"他の{len(rest):,}件")
-        rows.append((words, count_text(sum(b.count for b in rest)), Number(total, digits=5), _share(total, e)))
+        rows.append((words, count_cell(sum(b.count for b in rest)), Number(total, digits=5), _share(total, e)))
     headings = (
         T(en="sample", ja="データ"),
         T(en="paths", ja="経路の数"),
@@ -281,14 +286,14 @@ def cost(e: Explanation) -> Section:
     c = e.cost
     one, every = T(en="this one", ja="この1つ"), T(en=f"all {c.parameters:,}", ja=f"全{c.parameters:,}個")
     rows: tuple[tuple[Cell, ...], ...] = (
-        (T(en="every path by itself", ja="経路を1本ずつ"), one, count_text(c.by_paths)),
-        (T(en="differences: 2 evaluations", ja="数値微分：計算2回"), one, count_text(2 * c.forward)),
+        (T(en="every path by itself", ja="経路を1本ずつ"), one, count_cell(c.by_paths)),
+        (T(en="differences: 2 evaluations", ja="数値微分：計算2回"), one, count_cell(2 * c.forward)),
         (
             T(en=f"differences: {2 * c.parameters:,} evaluations", ja=f"数値微分：計算{2 * c.parameters:,}回"),
             every,
-            count_text(c.numerical),
+            count_cell(c.numerical),
         ),
-        (T(en="one backward pass", ja="逆伝播1回"), every, count_text(c.backward)),
+        (T(en="one backward pass", ja="逆伝播1回"), every, count_cell(c.backward)),
     )
     headings = (
         T(en="way", ja="方法"),

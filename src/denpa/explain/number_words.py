@@ -33,8 +33,8 @@ def document(e: Explanation) -> Document:
 
 
 def _highlights(e: Explanation, s: Symbols) -> Iterator[Highlight]:
-    yield Highlight(T(en="derivative", ja="微分"), Number(e.backprop, digits=6), tex.plain(s.derivative))
-    yield Highlight(T(en="value", ja="値"), Number(e.subject.value, digits=6), tex.plain(s.target))
+    yield Highlight(T(en="derivative", ja="微分"), Number(e.backprop, digits=5), tex.plain(s.derivative))
+    yield Highlight(T(en="value", ja="値"), Number(e.subject.value, digits=5), tex.plain(s.target))
     yield Highlight(
         T(en="paths", ja="経路の数"),
         count_text(e.paths.count),
