@@ -83,7 +83,7 @@ class Formula:
         return Graph({self.output: result}, inputs)
 
 
-def formula(text: str, **values: Any) -> Graph:
+def formula(text: str, /, **values: Any) -> Graph:
     """The graph of a formula at these values: `formula("(a*n + b*m)*tax", a=100, n=2, b=150, m=3, tax=1.1)`.
 
     UsageError with the place marked for anything but numbers, names, + - * / ** @ and the functions in FUNCTION_NAMES;
@@ -321,7 +321,7 @@ def _names(names: Any) -> str:
 class _Callable(ModuleType):
     """Lets `denpa.formula("x*y", x=1, y=2)` mean the function: loading this module binds the name to it."""
 
-    def __call__(self, text: str, **values: Any) -> Graph:
+    def __call__(self, text: str, /, **values: Any) -> Graph:
         return formula(text, **values)
 
 

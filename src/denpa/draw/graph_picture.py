@@ -28,8 +28,9 @@ from denpa.draw.zooms import MOST, ZOOMS, Zoom, is_network, layers, one_row, ope
 from denpa.errors import UsageError, user_line
 from denpa.explain.document import Document
 from denpa.explain.notation import DEFAULT, Notation, notation as profile
+from denpa.explain.step import Step
 from denpa.explain.words import LANGUAGES, Language, T, in_language
-from denpa.formula import formula
+from denpa.formula import parse
 from denpa.graph import Graph, Node, Tensor
 
 FORMATS = ("svg", "png", "html", "tex", "dot", "txt")
@@ -179,27 +180,18 @@ def draw(
     UsageError for anything else, for names that do not exist, and for a graph of more than 20,000 boxes.
     """
     _choices(language, theme)
-    if isinstance(what, str):
-        what = formula(what, **dict(values or {}))
-    elif values:
-        raise UsageError("values belong to a formula", where=user_line(), got=type(what).__name__)
     letters = profile(notation or DEFAULT)  # only a network's values have letters, unless they are asked for
-    network = is_network(what)
-    if network:
-        x, t = (*args, None)[:2] if 1 <= len(args) <= 2 else _no_sample()
-        if zoom == "units":
-            step_ = one_row(what, x, t, row)
+    if network := is_network(what):
+        what = _at_zoom(what, args, zoom, row, letters)
+        if isinstance(what, Step):
             heading = title or in_language(_UNITS, language)
-            return _at(Drawing(compose(units.diagram(step_, letters, heading, language)), theme), step)
-        if zoom == "operations":
-            what = operations(one_row(what, x, t, row), letters)
-        else:
-            what, collapse = layers(what, x, t), True if collapse is None else collapse
+            return _at(Drawing(compose(units.diagram(what, letters, heading, language)), theme), step)
+        collapse = True if collapse is None and zoom != "operations" else collapse
     elif args or zoom:
         raise UsageError(
             "only a network takes x, t and a zoom", where=user_line(), got=type(what).__name__, want=", ".join(ZOOMS)
         )
-    graph = _graph(what)
+    graph = _graph(what, values)
     view = View(
         graph,
         _gradients(graph, gradients, g),
@@ -223,8 +215,17 @@ def _at(drawing: Drawing, step: int | None) -> Drawing:
     return drawing if step is None else drawing.step(step)
 
 
-def _no_sample() -> tuple[Any, Any]:
-    raise UsageError("a network is drawn with a batch: draw(network, x) or draw(network, x, t)", where=user_line())
+def _at_zoom(network: Any, args: tuple[Any, ...], zoom: Zoom | None, row: int, letters: Notation) -> Graph | Step:
+    """The graph of the layers or of the scalar operations; for units, the step they are drawn from."""
+    if not 1 <= len(args) <= 2:
+        raise UsageError("a network is drawn with a batch: draw(network, x) or draw(network, x, t)", where=user_line())
+    if zoom not in (None, *ZOOMS):
+        raise UsageError("no such zoom", where=user_line(), got=repr(zoom), want=", ".join(ZOOMS))
+    x, t = (*args, None)[:2]
+    if zoom in (None, "layers"):
+        return layers(network, x, t)
+    sample = one_row(network, x, t, row)
+    return operations(sample, letters) if zoom == "operations" else sample
 
 
 def _choices(language: str, theme: Theme) -> None:
@@ -239,7 +240,11 @@ def _theme(theme: Theme) -> Theme:
     return theme
 
 
-def _graph(what: Any) -> Graph:
+def _graph(what: Any, values: Mapping[str, Any] | None) -> Graph:
+    if isinstance(what, str):
+        return parse(what).graph(values or {})
+    if values:
+        raise UsageError("values belong to a formula", where=user_line(), got=type(what).__name__)
     if isinstance(what, Graph):
         return what
     if isinstance(what, Tensor) or (isinstance(what, Mapping) and what):
