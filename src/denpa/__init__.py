@@ -156,7 +156,7 @@ from denpa.transforms import (
 )
 
 if TYPE_CHECKING:
-    from denpa import data as data, explain as explain, nn as nn
+    from denpa import data as data, explain as explain, interop as interop, nn as nn
     from denpa.check import CheckReport as CheckReport, check as check, check_primitive as check_primitive
     from denpa.draw.graph_picture import Drawing as Drawing, draw as draw
     from denpa.engine.compiled import compile_function as compile
@@ -165,6 +165,7 @@ if TYPE_CHECKING:
     from denpa.explain.notation import notation as notation
     from denpa.explain.trace import trace_step as trace_step
     from denpa.formula import formula as formula
+    from denpa.interop import check_file as check_file, check_layer as check_layer
     from denpa.numeric import numerical_gradient as numerical_gradient
     from denpa.train.model_file import load_model as load_model
 
@@ -214,6 +215,12 @@ def __getattr__(name: str) -> Any:
         from denpa.explain.trace import trace_step as found
     elif name == "notation":
         from denpa.explain.notation import notation as found
+    elif name == "interop":
+        import denpa.interop as found
+    elif name in ("check_layer", "check_file"):
+        import denpa.interop as package
+
+        found = getattr(package, name)
     elif name == "load_model":
         from denpa.train.model_file import load_model as found
     else:
