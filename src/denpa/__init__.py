@@ -159,7 +159,7 @@ if TYPE_CHECKING:
     from denpa import data as data, explain as explain, interop as interop, nn as nn
     from denpa.check import CheckReport as CheckReport, check as check, check_primitive as check_primitive
     from denpa.draw.graph_picture import Drawing as Drawing, draw as draw
-    from denpa.engine.compiled import compile_function as compile
+    from denpa.engine.compiled import compile_function as compile  # noqa: F401  another name, on purpose
     from denpa.explain.descent import descend as descend
     from denpa.explain.doctor import doctor as doctor
     from denpa.explain.notation import notation as notation
@@ -182,48 +182,76 @@ def _mimebundle(what: Any) -> dict[str, str]:
 FUNCTIONS["mimebundle"] = _mimebundle
 
 
+# The parts that not every program needs are loaded when they are first asked for.  `check`, `draw` and `explain` are
+# packages that are callable and stand for their functions: their first load binds the name here in any case.
+def _checking() -> dict[str, Any]:
+    import denpa.check as check
+    from denpa.numeric import numerical_gradient
+
+    return {
+        "check": check,
+        "check_primitive": check.check_primitive,
+        "CheckReport": check.CheckReport,
+        "numerical_gradient": numerical_gradient,
+    }
+
+
+def _drawing() -> dict[str, Any]:
+    import denpa.draw as draw
+    from denpa.draw.graph_picture import Drawing
+    from denpa.formula import formula
+
+    return {"draw": draw, "Drawing": Drawing, "formula": formula}
+
+
+def _explaining() -> dict[str, Any]:
+    import denpa.explain as explain
+    from denpa.explain.descent import descend
+    from denpa.explain.doctor import doctor
+    from denpa.explain.notation import notation
+    from denpa.explain.trace import trace_step
+
+    return {"explain": explain, "descend": descend, "doctor": doctor, "notation": notation, "trace_step": trace_step}
+
+
+def _networks() -> dict[str, Any]:
+    import denpa.nn as nn
+
+    return {"nn": nn}
+
+
+def _files() -> dict[str, Any]:
+    import denpa.data as data
+    from denpa.train.model_file import load_model
+
+    return {"data": data, "load_model": load_model}
+
+
+def _engines() -> dict[str, Any]:
+    from denpa.engine.compiled import compile_function
+
+    return {"compile": compile_function}
+
+
+def _foreign() -> dict[str, Any]:
+    import denpa.interop as interop
+
+    return {"interop": interop, "check_layer": interop.check_layer, "check_file": interop.check_file}
+
+
+_LOADERS = {
+    **dict.fromkeys(("check", "check_primitive", "CheckReport", "numerical_gradient"), _checking),
+    **dict.fromkeys(("draw", "Drawing", "formula"), _drawing),
+    **dict.fromkeys(("explain", "descend", "doctor", "notation", "trace_step"), _explaining),
+    **dict.fromkeys(("data", "load_model"), _files),
+    **dict.fromkeys(("interop", "check_layer", "check_file"), _foreign),
+    "nn": _networks,
+    "compile": _engines,
+}
+
+
 def __getattr__(name: str) -> Any:
-    """The parts that not every program needs are loaded when they are first asked for."""
-    if name in ("check", "check_primitive", "CheckReport"):
-        import denpa.check as package
-
-        # The package is callable, and stands for its function: its first load binds the name `check` here in any case.
-        found: Any = package if name == "check" else getattr(package, name)
-    elif name == "draw":
-        import denpa.draw as found  # callable, as `check` is
-    elif name in ("Drawing", "formula"):
-        from denpa.draw.graph_picture import Drawing
-        from denpa.formula import formula
-
-        found = Drawing if name == "Drawing" else formula
-    elif name in ("descend", "doctor"):
-        from denpa.explain.descent import descend
-        from denpa.explain.doctor import doctor
-
-        found = descend if name == "descend" else doctor
-    elif name == "compile":
-        from denpa.engine.compiled import compile_function as found
-    elif name == "numerical_gradient":
-        from denpa.numeric import numerical_gradient as found
-    elif name == "nn":
-        import denpa.nn as found
-    elif name == "data":
-        import denpa.data as found
-    elif name == "explain":
-        import denpa.explain as found  # the package is callable, as `check` is
-    elif name == "trace_step":
-        from denpa.explain.trace import trace_step as found
-    elif name == "notation":
-        from denpa.explain.notation import notation as found
-    elif name == "interop":
-        import denpa.interop as found
-    elif name in ("check_layer", "check_file"):
-        import denpa.interop as package
-
-        found = getattr(package, name)
-    elif name == "load_model":
-        from denpa.train.model_file import load_model as found
-    else:
+    if name not in _LOADERS:
         raise AttributeError(f"module 'denpa' has no attribute {name!r}")
-    globals()[name] = found
-    return found
+    globals().update(_LOADERS[name]())
+    return globals()[name]
