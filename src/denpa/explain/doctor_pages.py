@@ -11,10 +11,11 @@ if TYPE_CHECKING:
     from denpa.explain.doctor import Diagnosis
 
 TITLE = T(en="The doctor's findings", ja="ドクターの所見")
+EXAMINATION = T(en="Examination", ja="診断")
 HEALTHY = T(en="Nothing conspicuous was found.", ja="目立った問題は見つからなかった。")
 
 
-def document(diagnosis: Diagnosis, title: Words = TITLE) -> Document:
+def document(diagnosis: Diagnosis, title: Words = EXAMINATION) -> Document:
     return Document(title=title, sections=(section(diagnosis),))
 
 
