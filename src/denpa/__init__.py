@@ -185,46 +185,46 @@ FUNCTIONS["mimebundle"] = _mimebundle
 # The parts that not every program needs are loaded when they are first asked for.  `check`, `draw` and `explain` are
 # packages that are callable and stand for their functions: their first load binds the name here in any case.
 def _checking() -> dict[str, Any]:
-    import denpa.check as check
+    import denpa.check as package
     from denpa.numeric import numerical_gradient
 
     return {
-        "check": check,
-        "check_primitive": check.check_primitive,
-        "CheckReport": check.CheckReport,
+        "check": package,
+        "check_primitive": package.check_primitive,
+        "CheckReport": package.CheckReport,
         "numerical_gradient": numerical_gradient,
     }
 
 
 def _drawing() -> dict[str, Any]:
-    import denpa.draw as draw
+    import denpa.draw as package
     from denpa.draw.graph_picture import Drawing
     from denpa.formula import formula
 
-    return {"draw": draw, "Drawing": Drawing, "formula": formula}
+    return {"draw": package, "Drawing": Drawing, "formula": formula}
 
 
 def _explaining() -> dict[str, Any]:
-    import denpa.explain as explain
+    import denpa.explain as package
     from denpa.explain.descent import descend
     from denpa.explain.doctor import doctor
     from denpa.explain.notation import notation
     from denpa.explain.trace import trace_step
 
-    return {"explain": explain, "descend": descend, "doctor": doctor, "notation": notation, "trace_step": trace_step}
+    return {"explain": package, "descend": descend, "doctor": doctor, "notation": notation, "trace_step": trace_step}
 
 
 def _networks() -> dict[str, Any]:
-    import denpa.nn as nn
+    import denpa.nn as package
 
-    return {"nn": nn}
+    return {"nn": package}
 
 
 def _files() -> dict[str, Any]:
-    import denpa.data as data
+    import denpa.data as package
     from denpa.train.model_file import load_model
 
-    return {"data": data, "load_model": load_model}
+    return {"data": package, "load_model": load_model}
 
 
 def _engines() -> dict[str, Any]:
@@ -234,9 +234,9 @@ def _engines() -> dict[str, Any]:
 
 
 def _foreign() -> dict[str, Any]:
-    import denpa.interop as interop
+    import denpa.interop as package
 
-    return {"interop": interop, "check_layer": interop.check_layer, "check_file": interop.check_file}
+    return {"interop": package, "check_layer": package.check_layer, "check_file": package.check_file}
 
 
 _LOADERS = {

@@ -126,7 +126,7 @@ class _Program:
     def text(self) -> str:
         step = self.step
         for layer in step.layers:
-            loops_functions.require(layer.function)
+            loops_functions.demand(layer.function)
         arrays = [step.inputs, step.targets, *(layer.weight for layer in step.layers)]
         check_size([*arrays, *(layer.preactivation for layer in step.layers)])
         body = [*self.data(), *self.forward(), *self.backward(), *self.printing()]

@@ -68,7 +68,7 @@ def name(function: Activation) -> str:
     return f"activate_{kind}{settings}"
 
 
-def require(function: Activation) -> None:
+def demand(function: Activation) -> None:
     """UsageError for an activation that is not in the tables above."""
     if function.function not in _VALUES or getattr(function, "axis", -1) not in (-1, 1):
         raise UsageError(
