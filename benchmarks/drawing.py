@@ -1,4 +1,4 @@
-"""How long a picture takes: layout alone, and formula or graph to SVG, at 9 to 407 nodes; `python benchmarks/drawing.py`.
+"""How long a picture takes: layout alone, and graph to SVG, at 9 to 407 nodes; `python benchmarks/drawing.py`.
 
 Layout is measured on the sizes that the picture really has.  Targets: 50 ms up to 60 nodes, 0.5 s at 407.
 """
@@ -11,12 +11,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.timing import interleave, machine, table
+from tests.draw.graphs import corpus, edges, network
+
 from denpa.draw.build import Builder, singles
 from denpa.draw.diagram import compose
 from denpa.draw.graph_picture import draw
 from denpa.draw.layout import Edge, Size, arrange
 from denpa.draw.view import View
-from tests.draw.graphs import corpus, edges, network
 
 SHOWN = ("shop", "network 2-2-2", "tangle 40 1", "network 3-3-2", "tangle 100 0", "tangle 190 0")
 

@@ -383,6 +383,8 @@ def test_what_cannot_be_drawn() -> None:
         (lambda: dp.draw(x, zoom="units"), "only a network"),
         (lambda: dp.draw(x, 3), "only a network"),
         (lambda: dp.draw(net), "drawn with a batch"),
+        (lambda: dp.draw(net.body, [[1.0, 2.0]], [0]), "no loss"),
+        (lambda: dp.draw(net, [[1.0, 2.0]], [0], zoom="neurons"), "no such zoom"),
         (lambda: dp.draw(net, [[1.0, 2.0]], zoom="units"), "need a target"),
         (lambda: dp.draw(net, [[1.0, 2.0]], [0], zoom="operations", row=5), "no such row"),
         (lambda: dp.draw(x * 2, language="fr"), "no such language"),

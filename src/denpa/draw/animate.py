@@ -29,7 +29,7 @@ main>section{max-width:840px;margin-left:auto;margin-right:auto}
 .controls button{font:inherit;min-width:44px;min-height:36px;border:1px solid var(--rule);border-radius:8px;\
 background:var(--panel);color:var(--ink);cursor:pointer}
 .controls input{flex:1 1 200px;max-width:420px}
-.said{text-align:center;min-height:1.6em;font-variant-numeric:tabular-nums}
+.player .said{text-align:center;max-width:none;min-height:1.6em;font-variant-numeric:tabular-nums}
 .steps{max-width:840px;margin:8px auto;font-size:.9rem}
 .steps [aria-current]{background:var(--warning);font-weight:600}
 """

@@ -26,9 +26,16 @@ def is_network(what: Any) -> bool:
 
 
 def layers(network: Any, x: Any, t: Any) -> Graph:
-    """The graph of the loss, or of the outputs when there is no target."""
-    if t is None or not hasattr(network, "loss"):
+    """The graph of the loss, or of the outputs when there is no target.  UsageError for a target without a loss."""
+    if t is None:
         return Graph(network(x))
+    if not hasattr(network, "loss"):
+        raise UsageError(
+            "this model has no loss to compare its outputs with t",
+            where=user_line(),
+            got=type(network).__name__,
+            fix="draw(model, x) for its outputs, or draw(loss) for a loss of your own",
+        )
     return Graph(network.loss(x, t))
 
 
