@@ -88,9 +88,11 @@ def _height(pieces: Floats, level: float, turn: int, x: Axis, y: Axis, language:
     angle = math.tau * turn / NAMED + 0.6
     away = (ends - ends.mean(axis=0)) @ np.array([math.cos(angle), math.sin(angle)])
     at = ends[int(np.argmax(away))]
-    px = min(max(x.at(float(at[0])), x.start + 16), x.end - 16)
+    text = number(level, 3)
+    half = width(text, FONT) / 2 + 4
+    px = min(max(x.at(float(at[0])), x.start + half), x.end - half)
     py = min(max(y.at(float(at[1])), y.end + 14), y.start - 8)
-    return label(number(level, 3), px, py, language=language, class_="tick halo", anchor="middle")
+    return label(text, px, py, language=language, class_="tick halo", anchor="middle")
 
 
 def _track(track: Track, index: int, x: Axis, y: Axis) -> Markup:

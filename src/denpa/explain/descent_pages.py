@@ -134,12 +134,18 @@ def _steps(found: Descent) -> Table:
     return Table((STEP, *names, "f", "‖∇f‖"), tuple(rows), T(en="Some of the steps", ja="ステップの抜粋"))
 
 
-def _window(points: Floats) -> tuple[Floats, Floats]:
-    """Both axes around the finite points, in one scale; a divergence is shown for its first steps only."""
-    usable = points[np.isfinite(points).all(axis=1)]
-    reach = np.abs(usable - usable[0]).max(axis=1)
-    first = max(float(np.median(reach)), float(reach[: max(2, len(reach) // 4)].max()), 1e-6)
-    usable = usable[reach <= 4 * first]
+def _shown(run: Descent) -> Floats:
+    """The finite points of a path; of a divergence those near its start, or nothing else could be seen."""
+    points: Floats = run.path[np.isfinite(run.path).all(axis=1)]
+    if run.verdict != "diverged":
+        return points
+    reach = np.abs(points - points[0]).max(axis=1)
+    near: Floats = points[reach <= 4 * max(float(reach[:4].max()), 1e-6)]
+    return near
+
+
+def _window(usable: Floats) -> tuple[Floats, Floats]:
+    """Both axes around the points, in one scale."""
     low, high = usable.min(axis=0), usable.max(axis=0)
     middle, room = (low + high) / 2, 0.75 * (high - low)
     scale = float(np.max(room / PLOT)) or 1.0 / float(PLOT.max())
@@ -158,7 +164,7 @@ def _map(found: Descent, runs: Sequence[Descent]) -> Iterator[Block]:
             "note",
         )
         return
-    xs, ys = _window(np.concatenate([run.path for run in runs]))
+    xs, ys = _window(np.concatenate([_shown(run) for run in runs]))
     heights = np.array([[found.problem.value(np.array([a, b])) for a in xs] for b in ys])
     finite = heights[np.isfinite(heights)]
     levels = np.unique(np.quantile(finite, np.linspace(0.02, 0.95, LEVELS))) if finite.size else np.empty(0)
