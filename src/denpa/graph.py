@@ -46,7 +46,7 @@ def no_grad() -> Iterator[None]:
 
 @contextmanager
 def recording_of(leaves: Iterable[Node]) -> Iterator[None]:
-    """Within this block these leaves stand for any value: a number taken out of what depends on them is a UsageError."""
+    """In this block these leaves stand for any value: a number taken out of what depends on them is a UsageError."""
     token = _placeholders.set(frozenset(leaves))
     try:
         yield
@@ -59,7 +59,7 @@ def is_recorded() -> bool:
     return bool(_placeholders.get())
 
 
-def _number(t: Tensor) -> Array:
+def number_of(t: Tensor) -> Array:
     """The value, for Python to go on with; UsageError where it stands for other values too."""
     leaves = _placeholders.get()
     if leaves and not leaves.isdisjoint(ancestors([t.node])):
@@ -216,11 +216,11 @@ class Tensor:
         return self._call("matrix_transpose")
 
     def item(self) -> Any:
-        return _number(self).item()
+        return number_of(self).item()
 
     def numpy(self) -> Any:
         """The value as a read-only ndarray (also for shape ())."""
-        return freeze(np.asarray(_number(self)))
+        return freeze(np.asarray(number_of(self)))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         """The value, for NumPy; UsageError when a gradient flows here and would be lost without a word."""
@@ -231,23 +231,23 @@ class Tensor:
                 got=repr(self.node),
                 fix="use denpa.stack([...]) for a list of Tensors, or t.value for the numbers alone",
             )
-        return np.array(_number(self), dtype=dtype, copy=copy)
+        return np.array(number_of(self), dtype=dtype, copy=copy)
 
     def __float__(self) -> float:
-        return float(_number(self))
+        return float(number_of(self))
 
     def __int__(self) -> int:
-        return int(_number(self))
+        return int(number_of(self))
 
     def __complex__(self) -> complex:
-        return complex(_number(self))
+        return complex(number_of(self))
 
     def __index__(self) -> int:
-        index: int = _number(self).__index__()
+        index: int = number_of(self).__index__()
         return index
 
     def __bool__(self) -> bool:
-        return bool(_number(self))
+        return bool(number_of(self))
 
     def __len__(self) -> int:
         return len(self.node.value)

@@ -1,7 +1,7 @@
 """`dp.compile`: any function of the primitives as a program of an engine, its gradients included.
 
-The function is called once for each combination of shapes and dtypes, with Tensors, and recorded as a graph; later calls
-run the program that an engine made of the graph and do not call the function.
+The function is called once for each combination of shapes and dtypes, with Tensors, and recorded as a graph; later
+calls run the program that an engine made of the graph and do not call the function.
 """
 
 from __future__ import annotations
@@ -191,7 +191,7 @@ def compile_function(
 
     engine: "auto", "eager", "native" (falls back to NumPy where there is no kernel, see `fallbacks`) or "native!".
     grad: the argument to differentiate by, by place or name, or several; True is the first.  A call then returns
-    (value, gradient) as `value_and_grad` does.  keep: names or roles ("preactivation 1") of nodes to `read` after a call.
+    (value, gradient) as `value_and_grad` does.  keep: names or roles ("preactivation 1") of nodes to `read` later.
 
     Arrays, NumPy scalars and floats are inputs; booleans, integers and strings are fixed, a program for each value.
     What f reads besides its arguments is fixed as it was at the first call.  A branch on a traced value, or a number

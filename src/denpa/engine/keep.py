@@ -9,7 +9,6 @@ from denpa.engine import Step
 from denpa.errors import UsageError, user_line
 from denpa.graph import Graph, Node, Tensor
 
-
 KEPT = "kept."  # the output that keeps the node "z" is called "kept.z"
 
 

@@ -72,15 +72,18 @@ def _wait(graph: Dependencies, readers: Sequence[Task], writer: Task) -> bool:
     return True
 
 
-def allocate(layout: Layout, pinned: Sequence[Value], kept: Collection[Value], fresh: Collection[Value]) -> None:
+def allocate(
+    layout: Layout, pinned: Sequence[Value], kept: Collection[Value], fresh: Collection[Value], guard: int = 0
+) -> None:
     """Offsets for all values.
 
     pinned: state and constants.  kept: what the caller reads, never freed.  fresh: inputs that come new in every step.
+    guard: bytes behind each value that no value has, a multiple of ALIGN; then no memory is used twice.
     """
-    at = HEADER
+    at = HEADER + guard
     for value in pinned:
         value.offset = at
-        at += _aligned(value.nbytes)
+        at += _aligned(value.nbytes) + guard
     spans = _spans(layout, kept, fresh, set(pinned))
     free: list[tuple[int, int]] = []  # (offset, size) above `top`'s start, sorted
     ends: dict[int, list[Value]] = {}
@@ -93,7 +96,7 @@ def allocate(layout: Layout, pinned: Sequence[Value], kept: Collection[Value], f
     for i in range(-1, len(layout.tasks) + 1):
         taken: set[Value] = set()
         for value in sorted(starts.get(i, ()), key=lambda v: -v.nbytes):
-            size = _aligned(value.nbytes)
+            size = _aligned(value.nbytes) + guard
             donor = _donor(layout.tasks[i], value, spans, i, taken) if 0 <= i < len(layout.tasks) else None
             if donor is not None:
                 taken.add(donor)
@@ -102,7 +105,7 @@ def allocate(layout: Layout, pinned: Sequence[Value], kept: Collection[Value], f
                 value.offset, top = _take(free, size, top)
             given[value] = size
         for value in ends.get(i, ()):
-            if value not in taken:
+            if value not in taken and not guard:
                 _give(free, value.offset, given[value])
     for value, place in layout.places.items():
         value.offset = place.offset

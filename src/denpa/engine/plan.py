@@ -69,10 +69,12 @@ def plan(
     by_row: Sequence[str] = (),
     by_step: Sequence[str] = (),
     fused: bool = True,
+    guard: int = 0,
 ) -> Plan:
     """The plan for some of the graph's outputs (all when None).
 
     carry, by_row, by_step: as in `denpa.engine.Step`.  fused=False leaves every operation a task of its own.
+    guard: bytes that no value has behind each value, to see whether something writes there.
     """
     carry = dict(carry or {})
     names = list(graph.outputs if outputs is None else outputs)
@@ -101,7 +103,7 @@ def plan(
     fresh = [v for n, v in inputs.items() if n in by_row or n in by_step]
     state = [v for n, v in inputs.items() if n not in by_row and n not in by_step]
     constants = _constants(layout.tasks, [*metrics.values(), *[v for _, v in carried]])
-    allocate(layout, [*state, *constants], kept, fresh)
+    allocate(layout, [*state, *constants], kept, fresh, guard)
     return Plan(
         graph, layout.tasks, inputs, metrics, layout.copies, constants, state, fresh,
         layout, layout.size, tuple(lowering.fallbacks), {old: inputs[old] for old in carry},

@@ -37,12 +37,10 @@ def _inside(value: Any, names: Mapping[Node, str], seen: dict[int, int]) -> Hash
 
 
 def _part(value: Any, names: Mapping[Node, str], seen: dict[int, int]) -> Hashable:
-    if isinstance(value, Tensor):
-        return names.get(value.node, id(value.node))
     if isinstance(value, (bool, int, float, complex, str, bytes, type(None), np.generic, np.dtype)):
         return _constant(value)
-    if id(value) in seen:
-        return "seen", seen[id(value)]
+    if isinstance(value, Tensor) or id(value) in seen:
+        return names.get(value.node, id(value.node)) if isinstance(value, Tensor) else ("seen", seen[id(value)])
     seen[id(value)] = len(seen)
     if isinstance(value, Mapping):
         return type(value), tuple((_constant(k), _part(v, names, seen)) for k, v in value.items())

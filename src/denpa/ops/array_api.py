@@ -15,7 +15,7 @@ import numpy as np
 
 from denpa.arrays import Shape
 from denpa.errors import UsageError, user_line
-from denpa.graph import FUNCTIONS, Tensor, constant
+from denpa.graph import FUNCTIONS, Tensor, constant, number_of
 from denpa.ops import linear
 from denpa.ops.reducing import cumulative_sum as _cumulative_sum
 from denpa.ops.shaping import astype as _astype, matrix_transpose, stack
@@ -83,7 +83,7 @@ def _creation(make: Callable[..., Any]) -> Callable[..., Tensor]:
 
     def create(*args: Any, dtype: Any = None, device: Any = None, **kwargs: Any) -> Tensor:
         on_cpu(device)
-        plain = [a.value if isinstance(a, Tensor) else a for a in args]
+        plain = [number_of(a) if isinstance(a, Tensor) else a for a in args]
         return constant(make(*plain, dtype=dtype, **kwargs))
 
     create.__name__ = create.__qualname__ = make.__name__

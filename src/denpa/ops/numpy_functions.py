@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from denpa.errors import UsageError, user_line
-from denpa.graph import Tensor
+from denpa.graph import Tensor, number_of
 from denpa.ops import comparing, indexing, linear, rearranging as move, reducing, selecting, shaping
 from denpa.ops.contraction import einsum
 from denpa.ops.elementwise import abs as abs_, multiply, subtract
@@ -33,7 +33,7 @@ def handles(*functions: Callable[..., Any] | None) -> Callable[[Callable[..., An
 
 def plain(a: Any) -> Any:
     """The value of a Tensor, for questions whose answer is no Tensor."""
-    return a.value if isinstance(a, Tensor) else a
+    return number_of(a) if isinstance(a, Tensor) else a
 
 
 # -- questions about a Tensor ---------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 
 from denpa.arrays import Array, Shape, shape_of
 from denpa.errors import UsageError, user_line
-from denpa.graph import Tensor
+from denpa.graph import Tensor, is_recorded
 from denpa.ops.comparing import isfinite
 from denpa.ops.elementwise import exp, sqrt, square
 from denpa.ops.indexing import gather
@@ -172,9 +172,10 @@ def logsumexp(xp: Any, x: Array, *, axis: Axis = None, keepdims: bool = False) -
 def _(g: Any, out: Any, x: Any, *, axis: Axis, keepdims: bool) -> Any:
     out = _beside(out, x, axis, keepdims)
     g = _beside(g, x, axis, keepdims)
-    if np.isfinite(out.value if isinstance(out, Tensor) else out).all():
+    if not is_recorded() and np.isfinite(out.value if isinstance(out, Tensor) else out).all():
         return (g * exp(x - out),)
-    # Rows that are not finite: inf − inf is NaN where the limit is clear.  Only then, so that the usual graph is short.
+    # Rows that are not finite: inf − inf is NaN where the limit is clear.  Only then, so that the usual graph is short,
+    # or where the graph is for other values too.
     finite = isfinite(out)
     at_top = astype((x == out) & (out > 0), x.dtype)
     share = at_top / sum(astype(x == out, x.dtype), axis=axis, keepdims=True)  # 0/0 is NaN beside NaN

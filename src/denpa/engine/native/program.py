@@ -20,6 +20,7 @@ from denpa.engine.keep import output_of
 from denpa.engine.native.blas import single_threaded_blas, threads
 from denpa.engine.native.build import Kernel, address
 from denpa.engine.native.encode import Encoder, at
+from denpa.engine.native.guard import BYTES, Guard, wanted
 from denpa.engine.native.split import parts, ranges
 from denpa.engine.native.team import give_way, help_while
 from denpa.engine.plan import Plan, plan
@@ -36,15 +37,19 @@ _DRIVE = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 7)
 
 
 class Native:
-    """The engine.  strict: a task without a kernel is an error rather than a call of Python."""
+    """The engine.
+
+    strict: a task without a kernel is an error rather than a call of Python.  guard: look for writes outside of values
+    (None: where the environment says so, see guard.py).
+    """
 
     name = "native"
 
-    def __init__(self, *, strict: bool = False) -> None:
-        self.strict = strict
+    def __init__(self, *, strict: bool = False, guard: bool | None = None) -> None:
+        self.strict, self.guard = strict, guard
 
     def compile(self, step: Step) -> NativeProgram:
-        program = NativeProgram(step)
+        program = NativeProgram(step, guard=self.guard)
         if self.strict and program.fallbacks:
             raise UsageError("this step cannot be run by kernels alone", got="; ".join(program.fallbacks))
         return program
@@ -53,14 +58,18 @@ class Native:
 class NativeProgram:
     """A compiled step.  `plan` can be printed; `fallbacks` says what Python still does, and why."""
 
-    def __init__(self, step: Step, threads_: int | None = None) -> None:
+    def __init__(self, step: Step, threads_: int | None = None, *, guard: bool | None = None) -> None:
         self.step = step
-        self.plan: Plan = plan(step.graph, carry=step.carry, by_row=step.by_row, by_step=step.by_step)
+        guarded = wanted() if guard is None else guard
+        self.plan: Plan = plan(
+            step.graph, carry=step.carry, by_row=step.by_row, by_step=step.by_step, guard=BYTES if guarded else 0
+        )
         self._lock = threading.Lock()
         self._memory = np.zeros(self.plan.bytes + 64, np.uint8)
         start = -self._memory.ctypes.data % 64
         self.arena = self._memory[start : start + self.plan.bytes]
         self._header = self.arena[:16].view(np.int64)
+        self._guard = Guard(self.plan, self.arena) if guarded else None
         for value in self.plan.constants:
             self._array(value)[...] = value.data
         self._error: BaseException | None = None
@@ -184,6 +193,8 @@ class NativeProgram:
         held = self._connect(data, rows, by_step, metrics)
         done = self._steps(steps)
         del held
+        if self._guard is not None:
+            self._guard.check()
         self._ran = self._ran or steps > 0
         stop = int(self._header[STOP])
         self._header[STOP] = 0
