@@ -223,7 +223,9 @@ def _moved(lowering: Lowering, term: Term, views: list[View]) -> View | str:
 def _indexed(lowering: Lowering, term: Term, views: list[View]) -> View | str:
     template = term.params["template"]
     if len(views) > 1:
-        return "an index that is an array"
+        from denpa.engine.moving import taken
+
+        return taken(lowering, term, views)
     if Ellipsis not in template:
         template = (*template, Ellipsis)  # so that one element stays a view too
     return _as_numpy(views[0], lambda x: x[template])
@@ -371,8 +373,10 @@ def _cross_entropy(lowering: Lowering, term: Term, views: list[View]) -> View | 
     m = prod(x.shape[:-1])
     if len(t.shape) == len(x.shape):
         return _soft_targets(lowering, term, x, t)
-    if reduction == "none" or t.dtype.name not in ("int64", "int32"):
-        return "one loss for each sample"
+    if t.dtype.name not in ("int64", "int32"):
+        return f"class numbers of dtype {t.dtype}"
+    if reduction == "none":
+        return _each_loss(lowering, term, lowering.rows(x), lowering.rows(t))
     loss = full(lowering.value((), term.dtype, term))
     after = next((g for g, of in lowering.losses.items() if of is term), None)
     scratch = full(lowering.value(x.shape, x.dtype, after, row_major=True))
@@ -389,9 +393,26 @@ def _cross_entropy(lowering: Lowering, term: Term, views: list[View]) -> View | 
     return loss
 
 
+def _each_loss(lowering: Lowering, term: Term, x: View, t: View) -> View:
+    """One loss for each sample: −log softmax at its class."""
+    logs = full(lowering.value(x.shape, x.dtype, row_major=True))
+    lowering.add("softmax", [x], [logs], term, title="log_softmax", logarithm=True, flops=5 * x.size)
+    out = full(lowering.value(term.shape, term.dtype, term, row_major=True))
+    lowering.add("pick", [logs, t], [out], term, title="class's log")
+    return out
+
+
+def _require(lowering: Lowering, targets: View, low: float, high: float) -> None:
+    """A check that the targets lie there; the loop stops where they do not, and the reference engine says why."""
+    if targets.dtype.kind != "b" and targets.size:
+        lowering.add("within", [lowering.rows(targets)], [], None, title=f"{low:g} … {high:g}?", ends=(low, high))
+
+
 def _soft_targets(lowering: Lowering, term: Term, x: View, t: View) -> View | str:
     """Targets that are probabilities: −Σ t log softmax."""
     reduction, x = term.params["reduction"], lowering.rows(x)
+    if t.dtype.kind in "iu":
+        _require(lowering, t, 0, 1)
     logs = full(lowering.value(x.shape, x.dtype, row_major=True))
     lowering.add("softmax", [x], [logs], term, title="log_softmax", logarithm=True, flops=5 * x.size)
     out = full(lowering.value(term.shape, term.dtype, term))
@@ -412,6 +433,7 @@ def _binary(lowering: Lowering, term: Term, views: list[View]) -> View | str:
     x, t = views[0], lowering.cast(views[1], term.dtype)
     if term.dtype.name not in FLOATS or x.dtype != term.dtype:
         return "no kernel for this dtype"
+    _require(lowering, views[1], *((-0.05, 1.05) if views[1].dtype.kind == "f" else (0, 1)))
     each = term.params["reduction"] == "none"
     out = full(lowering.value(x.shape[:1] if each else (), term.dtype))
     strides = (*out.strides, *[0] * (len(x.shape) - 1)) if each else (0,) * len(x.shape)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-import denpa  # noqa: F401  fills the registry
+import denpa.nn  # noqa: F401  with `uniform`: fills the registry
 from denpa.engine import Step
 from denpa.graph import Graph, Tensor, tensor
 from denpa.primitive import REGISTRY, Primitive

@@ -109,6 +109,13 @@ LIBM = (
 )
 
 
+# The modules that kernels are made of; kernels.py itself counts for the kernels written by hand only.
+SOURCES = (
+    *("build.py", "intrinsics.py", "vectors.py", "vecbits.py", "vecmath.py", "vecmath_tables.py"),
+    *("random.py", "moving.py"),
+)
+
+
 @cache
 def _foundation() -> bytes:
     """Digest of what all kernels are built with: compiler, processor, and the modules kernels are made of."""
@@ -117,7 +124,7 @@ def _foundation() -> bytes:
     parts = [version, llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten(), sys.platform]
     parts += [os.environ.get(name, "") for name in ("NUMBA_BOUNDSCHECK", "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES")]
     digest = hashlib.sha256("\0".join(parts).encode())
-    for file in ("build.py", "intrinsics.py", "vectors.py", "vecbits.py", "vecmath.py", "vecmath_tables.py"):
+    for file in SOURCES:
         path = Path(__file__).with_name(file)
         digest.update(path.read_bytes() if path.exists() else b"")
     return digest.digest()

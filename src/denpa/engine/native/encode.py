@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import prod
 
 from denpa.engine.lower import OWN
 from denpa.engine.native.blas import gemm_address
@@ -138,6 +139,53 @@ def _argmax(encoder: Encoder, task: Task) -> list[tuple[Kernel, list[int]]]:
     return [(Kernel("argmax", (x.dtype.name, int(task.info["smallest"]))), [*x.shape, at(x), at(y), *x.strides])]
 
 
+def _uniform(encoder: Encoder, task: Task) -> list[tuple[Kernel, list[int]]]:
+    y, stream = task.writes[0], task.info["stream"]
+    signed = stream - (1 << 64) if stream >> 63 else stream
+    return [(Kernel("uniform", (y.dtype.name,)), [at(task.reads[0]), at(y), y.size, signed])]
+
+
+def _within(encoder: Encoder, task: Task) -> list[tuple[Kernel, list[int]]]:
+    x, ends = task.reads[0], [encoder.constant(end) for end in task.info["ends"]]
+    return [(Kernel("within", (x.dtype.name,)), [at(x), x.size, *ends])]
+
+
+def _place(encoder: Encoder, task: Task) -> list[tuple[Kernel, list[int]]]:
+    x, y, inside = task.reads[0], task.writes[0], task.info["inside"]
+    axes = [n for axis in zip(inside.shape, x.strides, inside.strides, strict=True) for n in axis]
+    filled = encoder.constant(task.info["value"])
+    numbers = [at(y), y.size, filled, at(x), inside.offset, inside.size, len(inside.shape), *axes]
+    return [(Kernel("place", (y.dtype.name,)), numbers)]
+
+
+def _take(encoder: Encoder, task: Task) -> list[tuple[Kernel, list[int]]]:
+    back = task.info["back"]
+    x, *indices = task.reads
+    y = task.writes[0]
+    whole = y if back else x
+    count = indices[0].size
+    arrays = [n for length, index in zip(whole.shape, indices, strict=False) for n in (length, at(index))]
+    numbers = [at(x), at(y), count, prod(whole.shape[len(indices) :]), len(indices), *arrays]
+    name = "add_back" if back else "take"
+    return [(Kernel(name, (_stored(y.dtype.name),)), [*numbers, y.size] if back else numbers)]
+
+
+def _stored(dtype: str) -> str:
+    return "uint8" if dtype == "bool" else dtype
+
+
+def _pick(encoder: Encoder, task: Task) -> list[tuple[Kernel, list[int]]]:
+    x, t = task.reads
+    numbers = [t.size, x.shape[-1], at(x), at(t), at(task.writes[0])]
+    return [(Kernel("pick", (x.dtype.name, t.dtype.name)), numbers)]
+
+
+def _running(encoder: Encoder, task: Task) -> list[tuple[Kernel, list[int]]]:
+    x, y = task.reads[0], task.writes[0]
+    k = x.shape[-1]
+    return [(Kernel("running", (x.dtype.name,)), [x.size // max(k, 1), k, at(x), at(y)])]
+
+
 def _call(encoder: Encoder, task: Task) -> list[tuple[Kernel, list[int]]]:
     encoder.calls.append(task)
     return [(Kernel("call"), [len(encoder.calls) - 1])]
@@ -151,5 +199,11 @@ RULES: dict[str, Callable[[Encoder, Task], list[tuple[Kernel, list[int]]]]] = {
     "cross_entropy": _cross_entropy,
     "one_hot": _one_hot,
     "argmax": _argmax,
+    "uniform": _uniform,
+    "within": _within,
+    "place": _place,
+    "take": _take,
+    "pick": _pick,
+    "running": _running,
     "call": _call,
 }

@@ -36,6 +36,8 @@ from denpa.engine.native.intrinsics import (
     uint8,
     view,
 )
+from denpa.engine.native.moving import add_back, pick, place, running, take, within
+from denpa.engine.native.random import uniform
 from denpa.engine.native.vecmath import functions
 from denpa.engine.native.vectors import COLUMNS, ROWS, dots_block, lanes, rows_block, transpose_block
 
@@ -480,5 +482,12 @@ FACTORIES: dict[str, Callable[..., Any]] = {
         cross_entropy,
         argmax,
         one_hot,
+        uniform,
+        within,
+        place,
+        take,
+        add_back,
+        pick,
+        running,
     )
 }
