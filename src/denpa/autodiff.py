@@ -201,8 +201,8 @@ def contributions(gradients: Gradients) -> dict[tuple[Node, int], Array]:
     """What each edge brought back: (node, i) → the part of ∂root/∂(its i-th input) that came through this node.
 
     A node's gradient is the sum of the parts on the edges that leave it; the root's own is the cotangent.  Edges
-    without a part (constants, integers, `stop_gradient`) are not in it.  Source: seed 000 §5.2 (local derivative times what
-    arrives), seed 002 (one weight's gradient as a sum over paths).
+    without a part (constants, integers, `stop_gradient`) are not in it.  Source: seed 000 §5.2 (local derivative times
+    what arrives), seed 002 (one weight's gradient as a sum over paths).
     """
     found: dict[tuple[Node, int], Array] = {}
     sum_to, astype = FUNCTIONS["sum_to"], FUNCTIONS["astype"]

@@ -49,7 +49,7 @@ def second_order(case: Case, wanted: Sequence[bool], rng: np.random.Generator) -
     return findings
 
 
-def _imprecise(  # noqa: PLR0917  one comparison, and all it came from
+def _imprecise(
     case: Case, setting: Setting, result: Comparison, floats: Sequence[int], place: int, gradient: Any
 ) -> bool:
     """True when the analytic value itself moves as far as the difference if it is computed in long double: cancellation

@@ -220,7 +220,7 @@ def page(
     document: Document,
     language: Language = "en",
     *,
-    figure: Markup = Markup(""),
+    figure: Markup | None = None,
     styles: Sequence[str] = (),
     script: str = "",
 ) -> str:
@@ -234,5 +234,7 @@ def page(
     sections = [_section(section, 2, ids) for section in document.sections]
     header = element("header", _switch(), element("h1", both(document.title)), _contents(document.sections))
     run = [element("script", Markup(script))] if script else []  # this package's own text
-    body = element("body", *_choices(language), header, element("main", *lead, figure, *sections), *run)
+    body = element(
+        "body", *_choices(language), header, element("main", *lead, *([figure] if figure else []), *sections), *run
+    )
     return f"<!DOCTYPE html>\n{element('html', _head(document, styles, script), body, lang=language)}\n"

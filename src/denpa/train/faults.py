@@ -20,7 +20,7 @@ def finite(values: Mapping[str, Array]) -> bool:
     return all(np.isfinite(value).all() for value in values.values())
 
 
-def fault(  # noqa: PLR0917 the step and everything that went into it
+def fault(
     step: Step,
     state: Mapping[str, Array],
     data: Mapping[str, Array],

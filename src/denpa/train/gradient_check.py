@@ -57,7 +57,7 @@ def _entries(g: Array, seed: int, position: int) -> Sequence[tuple[int, ...]]:
     return [tuple(int(i) for i in np.unravel_index(index, g.shape)) for index in flat]
 
 
-def _row(  # noqa: PLR0917 one entry of one parameter, and all it depends on
+def _row(
     network: Network, parameters: dict[str, Array], name: str, entry: tuple[int, ...], g: Array, x: Array, t: Array
 ) -> CheckRow:
     value = parameters[name]

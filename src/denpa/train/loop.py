@@ -65,6 +65,7 @@ class Loop:
     at: Checkpoint
     on_progress: Callable[[Progress], None]
     should_stop: Callable[[], bool]
+    warn: Callable[[str], None] = lambda _: None
 
     def __post_init__(self) -> None:
         config, n = self.config, len(self.parts.train)
@@ -82,7 +83,7 @@ class Loop:
         self._programs: dict[int, Program] = {}
         self._measures: dict[int, Program] = {}
         self._rows: tuple[int, Rows] = (0, np.empty(0, np.int64))
-        self._facts = {**machine.facts(), "threads": machine.blas_threads()}
+        self._facts = {**machine.facts(self.config.engine), "threads": machine.blas_threads()}
         self._watched = self._watch()
         self._per_step = 0.0  # seconds, running estimate
         self._saved = self._flushed = self._started = time.monotonic()
@@ -172,7 +173,10 @@ class Loop:
             step = training_step(
                 self.network, self.optimizer, x, t, classify=self.parts.classify, clip=self.config.clip
             )
+            said = self.fallbacks
             self._programs[size] = self.engine.compile(step)
+            for reason in self.fallbacks[len(said) :]:
+                self.warn(f"not run natively, NumPy computes it: {reason}")
         return self._programs[size]
 
     @property

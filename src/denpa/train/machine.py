@@ -42,13 +42,23 @@ def _is_numpy(pool: Mapping[str, Any]) -> bool:
     return "numpy" in path or "scipy" not in path
 
 
-def facts() -> dict[str, Any]:
-    """What must be equal for equal bits, by name; but for the thread count, which is a setting of the run."""
+def facts(engine: str = "eager") -> dict[str, Any]:
+    """What must be equal for equal bits, by name; but for the thread count, which is a setting of the run.
+
+    engine: its name; for the native one, compiler and processor count too.
+    """
     pools = blas()
     return {
+        **(_compiled() if engine.startswith("native") else {}),
         **{key: value for key, value in versions().items() if key != "python"},
         "blas": ", ".join(f"{p['internal_api']} {p['version']} {p['architecture']}" for p in pools) or "unknown",
     }
+
+
+def _compiled() -> dict[str, str]:
+    from denpa.engine.native.about import about
+
+    return about()
 
 
 def blas_threads() -> int:

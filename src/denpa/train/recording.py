@@ -44,11 +44,16 @@ def record_of(trained: Trained) -> RunRecord:
         dtype=config.dtype,
         threads=config.threads,
         seed=config.seed,
-        versions={**machine.versions(), "blas": str(machine.facts()["blas"])},
+        versions={**machine.versions(), **_kernels(config.engine)},
         fallbacks=trained.fallbacks,
         warnings=trained.warnings,
         **_outcome(trained),
     )
+
+
+def _kernels(engine: str) -> dict[str, str]:
+    facts = machine.facts(engine)
+    return {name: str(facts[name]) for name in ("blas", "compiler", "processor") if name in facts}
 
 
 def _outcome(trained: Trained) -> dict[str, Any]:

@@ -58,11 +58,12 @@ def train(
     on_progress: Callable[[Progress], None] = _nothing,
     should_stop: Callable[[], bool] = lambda: False,
     warn: Callable[[str], None] = _nothing,
+    say: Callable[[str], None] = _nothing,
     command: str = "",
 ) -> Trained:
     """Train on `data` into a new run folder `out`.  should_stop is asked at least every 0.25 s.
 
-    warn takes what does not stop the run but must be said.  command: the shell line, for the record.
+    warn takes what does not stop the run but must be said; say, what was chosen.  command: the shell line, for the record.
     UsageError, DataError before anything is written; TrainingError when it cannot go on (the run is then "failed").
     """
     out = Path(out)
@@ -73,7 +74,7 @@ def train(
         task=data.task,
         output=network.output,
         loss=network.loss_function.name,
-        engine=engine(config.engine).name,
+        engine=_engine(config.engine, say),
         threads=config.threads or machine.threads_for(_flops(network, config.batch_size)),
     )
     prepared = parts(network, data, inputs, targets, rows)
@@ -83,7 +84,7 @@ def train(
             out,
             config,
             command=command,
-            machine=machine.facts(),
+            machine=machine.facts(config.engine),
             data={"source": data.source, "sha256": data.sha256, "rows": len(data)},
         )
         return _go(
@@ -144,7 +145,7 @@ class _Warnings:
         self._say(line)
 
 
-def _go(  # noqa: PLR0917 one call from each of train and resume
+def _go(
     run: Run,
     config: Config,
     network: Network,
@@ -159,7 +160,7 @@ def _go(  # noqa: PLR0917 one call from each of train and resume
     for line in (*prepared.inputs.notes,):
         warnings(line)
     with machine.threads(config.threads):
-        trainer = Loop(run.path, config, network, prepared, engine(config.engine), at, on_progress, should_stop)
+        trainer = Loop(run.path, config, network, prepared, engine(config.engine), at, on_progress, should_stop, warnings)
         try:
             finished = trainer.run()
             model = _model(trainer, run)
@@ -184,6 +185,16 @@ def _record_failure(run: Run, error: DenpaError) -> None:
         run.update(status="failed", ended=now(), error=str(error))
     except DenpaError as second:  # the disk is full for the status, too: one message for both
         error.add_note(f"the run's status could not be saved either\n{second}")
+
+
+def _engine(name: str, say: Callable[[str], None]) -> str:
+    """The engine's name for the record: "auto" becomes what it stands for here, "native!" stays strict."""
+    found = engine(name).name
+    reason = ""
+    if name == "auto":
+        reason = " (numba and llvmlite are installed)" if found == "native" else ' (pip install "denpa[native]": faster)'
+    say(f"engine: {found}{reason}")
+    return found if name == "auto" else name
 
 
 def _flops(network: Network, batch_size: int) -> float:
@@ -247,7 +258,7 @@ def _check_machine(at: Checkpoint, config: Config, anyway: bool, warn: Callable[
     """Equal bits need equal libraries, processor family and threads; the threads are set to what they were."""
     if not at.machine:
         return
-    changed = machine.differences(at.machine, {**machine.facts(), "threads": config.threads})
+    changed = machine.differences(at.machine, {**machine.facts(config.engine), "threads": config.threads})
     if changed and not anyway:
         raise UsageError(
             "this is not the machine or the software that the run was trained on: its last bits may come out different",
