@@ -108,7 +108,7 @@ def test_another_library_is_named_and_refused_unless_told_otherwise(
 ) -> None:
     data = stopped(tmp_path / "run")
     honest = machine.facts()
-    monkeypatch.setattr(machine, "facts", lambda: {**honest, "numpy": "99.0"})
+    monkeypatch.setattr(machine, "facts", lambda engine: {**honest, "numpy": "99.0"})
     with pytest.raises(UsageError, match=r"numpy: .* then, 99.0 now"):
         resume(tmp_path / "run", data)
     said: list[str] = []

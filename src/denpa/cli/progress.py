@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -39,6 +40,62 @@ def _thousands(number: float) -> str:
     return f"{number / 1000:.1f}k" if number >= 1000 else f"{number:.0f}"
 
 
+ONCE = "compiling kernels for this machine, once"  # the native engine's first use; they are kept in the user's cache
+
+
+class _Kernels:
+    """Counts the kernels that are compiled on the way; `tell` gets the count and the title of the one begun."""
+
+    def __init__(self, tell: Callable[[int, str], None]) -> None:
+        self.count, self.told, self.tell = 0, 0, tell
+        self._began = 0.0
+
+    def __call__(self, kernel: Any) -> None:
+        if self.count == self.told:
+            self._began = time.perf_counter()
+        self.count += 1
+        self.tell(self.count, kernel.title)
+
+    def summary(self) -> str | None:
+        """One line, when there is news since the last."""
+        if self.count == self.told:
+            return None
+        number, self.told = self.count - self.told, self.count
+        return f"compiled {number} kernels in {duration(time.perf_counter() - self._began)}"
+
+
+@contextmanager
+def _watching(kernels: _Kernels) -> Iterator[None]:
+    from denpa.engine.native.build import watchers
+
+    watchers.append(kernels)
+    try:
+        yield
+    finally:
+        watchers.remove(kernels)
+        if (line := kernels.summary()) is not None:
+            click.echo(line)
+
+
+@contextmanager
+def _lines() -> Iterator[Callable[[Progress], None]]:
+    """Plain lines: one for each epoch, and what is compiled before it."""
+
+    def compiling(count: int, title: str) -> None:
+        if count == 1:
+            click.echo(f"{ONCE} …")
+
+    kernels = _Kernels(compiling)
+
+    def show(p: Progress) -> None:
+        if (line := kernels.summary()) is not None:
+            click.echo(line)
+        _plain(p)
+
+    with _watching(kernels):
+        yield show
+
+
 def _plain(p: Progress) -> None:
     if p.row is not None:
         left = f"  {duration(p.seconds_left)} left" if p.seconds_left >= 1 and p.epoch < p.epochs else ""
@@ -54,7 +111,8 @@ def shown(quiet: bool = False) -> Iterator[Callable[[Progress], None]]:
         with _live() as show:
             yield show
     else:
-        yield _plain
+        with _lines() as show:
+            yield show
 
 
 @contextmanager
@@ -66,8 +124,15 @@ def _live() -> Iterator[Callable[[Progress], None]]:
         task = bar.add_task("", total=None, epoch="", figures="")
         kept = ""  # the last epoch's validation figures stay in sight while the next epoch runs
 
+        def compiling(count: int, title: str) -> None:
+            bar.update(task, figures=f"{ONCE}: {count} ({title})")
+
+        kernels = _Kernels(compiling)
+
         def show(p: Progress) -> None:
             nonlocal kept
+            if (line := kernels.summary()) is not None:
+                bar.console.print(line, highlight=False)
             if p.row is not None:
                 kept = "".join(
                     f"  {n} {p.row[f'{n}_loss']:.4f}"
@@ -79,4 +144,5 @@ def _live() -> Iterator[Callable[[Progress], None]]:
             text = figures(p) if p.row is not None else figures(p) + kept
             bar.update(task, total=p.epochs * p.batches, completed=done, epoch=f"{p.epoch}/{p.epochs}", figures=text)
 
-        yield show
+        with _watching(kernels):
+            yield show

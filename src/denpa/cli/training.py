@@ -89,7 +89,7 @@ def train(source: str, out: Path | None, quiet: bool, hidden: Any, **options: An
     shape = "×".join(map(str, data.image_shape)) if data.image_shape else f"{data.features} columns"
     say(f"{data.source}: {len(data):,} rows of {shape}" + (f", {len(data.test):,} test rows" if data.test else ""))
     say(f"{data.task}: {data.task_reason}")
-    return _run(lambda **hooks: go(config, data, out, command=command_line(), **hooks), out, quiet)
+    return _run(lambda **hooks: go(config, data, out, command=command_line(), say=say, **hooks), out, quiet)
 
 
 @click.command()

@@ -63,7 +63,7 @@ def train(
 ) -> Trained:
     """Train on `data` into a new run folder `out`.  should_stop is asked at least every 0.25 s.
 
-    warn takes what does not stop the run but must be said; say, what was chosen.  command: the shell line, for the record.
+    warn takes what does not stop the run but must be said; say, what was chosen.  command: the shell line, to be kept.
     UsageError, DataError before anything is written; TrainingError when it cannot go on (the run is then "failed").
     """
     out = Path(out)
@@ -160,7 +160,8 @@ def _go(
     for line in (*prepared.inputs.notes,):
         warnings(line)
     with machine.threads(config.threads):
-        trainer = Loop(run.path, config, network, prepared, engine(config.engine), at, on_progress, should_stop, warnings)
+        how = engine(config.engine)
+        trainer = Loop(run.path, config, network, prepared, how, at, on_progress, should_stop, warnings)
         try:
             finished = trainer.run()
             model = _model(trainer, run)
@@ -190,10 +191,8 @@ def _record_failure(run: Run, error: DenpaError) -> None:
 def _engine(name: str, say: Callable[[str], None]) -> str:
     """The engine's name for the record: "auto" becomes what it stands for here, "native!" stays strict."""
     found = engine(name).name
-    reason = ""
-    if name == "auto":
-        reason = " (numba and llvmlite are installed)" if found == "native" else ' (pip install "denpa[native]": faster)'
-    say(f"engine: {found}{reason}")
+    reasons = {"native": " (numba and llvmlite are installed)", "eager": ' (faster: pip install "denpa[native]")'}
+    say(f"engine: {found}{reasons[found] if name == 'auto' else ''}")
     return found if name == "auto" else name
 
 
