@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -276,3 +277,25 @@ def test_intermediates_of_the_last_batch_of_a_training(engine: str, optimizer: s
     assert program.read("loss") == metrics["loss"][-1]
     np.testing.assert_allclose(program.read("0.weight"), before["0.weight"], rtol=1e-13)
     np.testing.assert_array_equal(program.read("new.0.weight"), state["0.weight"])
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_rule_that_looks_at_values_is_recorded_for_all_of_them(engine: str) -> None:
+    """Eagerly, logsumexp has a shorter gradient where all is finite; the first call must not decide for the others."""
+    compiled, reference = dp.compile(dp.logsumexp, engine=engine, grad=0), dp.value_and_grad(dp.logsumexp)
+    for x in ([0.5, 1.0, 2.0], [np.inf, 1.0, np.inf], [-np.inf] * 3, [np.nan, 0.0, 1.0], [-np.inf, 0.0, 3.0]):
+        for found, wanted in zip(compiled(np.array(x)), reference(np.array(x)), strict=True):
+            np.testing.assert_allclose(found, wanted, rtol=1e-14)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_same_bits_every_time_and_in_several_threads(engine: str) -> None:
+    f, args, wrt = attention_block("float32")
+    compiled = dp.compile(f, engine=engine, grad=wrt)
+
+    def bits(_: int) -> bytes:
+        return b"".join(np.ascontiguousarray(a).tobytes() for _, a in flatten(compiled(*args))[0])
+
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(bits, range(12))) == {bits(0)}
+    assert "1 programs" in repr(compiled)
