@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from denpa.engine import moving  # noqa: F401  its rules join those of `lower`
+from denpa.engine import contraction, moving  # noqa: F401  their rules join those of `lower`
 from denpa.engine.fuse import fuse
 from denpa.engine.lower import Lowering
 from denpa.engine.memory import Layout, allocate, arrange
