@@ -63,6 +63,7 @@ FORBIDDEN_NAMES = {"eval", "exec", "compile", "__import__"}
 ALLOWED_IMPORTS = {
     ("errors.py", "require", "importlib"),  # the one door for optional packages
     ("errors.py", "installed", "importlib"),
+    ("errors.py", "installed_version", "importlib"),
     ("engine/native/build.py", "_compile_text", "importlib"),  # a kernel that was generated and written by this process
     # `denpa check` runs the learner's own file on purpose, in a child process with limits, never in this one
     ("interop/judging/runner.py", "load", "runpy"),

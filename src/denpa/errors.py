@@ -133,3 +133,10 @@ def installed(package: str) -> bool:
     import importlib.util
 
     return importlib.util.find_spec(package) is not None
+
+
+def installed_version(package: str) -> str:
+    """The version of a package that is installed, from its metadata: nothing is imported."""
+    import importlib.metadata
+
+    return importlib.metadata.version(package)

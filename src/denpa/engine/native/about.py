@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from importlib.metadata import version
 
-from denpa.errors import require
+from denpa.errors import installed_version as version, require
 
 
 def about() -> dict[str, str]:
