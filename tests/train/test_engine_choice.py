@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.train import worker
 
 from denpa.engine import lower
 from denpa.errors import UsageError
 from denpa.train import machine, training
 from denpa.train.training import resume, train
-from tests.train import worker
 
 pytest.importorskip("numba")
 
