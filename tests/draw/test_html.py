@@ -33,7 +33,7 @@ TAGS = {
     "span", "label", "h1", "h2", "h3", "h4", "p", "pre", "code", "section", "table", "caption", "thead", "tbody", "tr",
     "th", "td", "data", "dl", "dt", "dd", "figure", "figcaption", "details", "summary",
     "math", "mrow", "mi", "mn", "mo", "mtext", "mspace", "msup", "msub", "msubsup", "mfrac", "mover", "munder",
-    "svg", "g", "text", "tspan", "rect", "line", "path", "polyline", "circle", "image",
+    "svg", "desc", "g", "text", "tspan", "rect", "line", "path", "polyline", "circle", "image",
 }  # fmt: skip
 
 

@@ -35,7 +35,6 @@ from denpa.graph import Graph, Node, Tensor
 
 FORMATS = ("svg", "png", "html", "tex", "dot", "txt")
 NOTEBOOK_NODES, NOTEBOOK_SIZE = 200, 1_000_000  # nodes and elements: what a notebook draws without being asked
-_UNITS = T(en="Units and weights of a network", ja="ネットワークのユニットと重み")
 _TITLE = T(en="Computation graph of {0}", ja="{0} の計算グラフ")
 _WHAT = T(
     en="{0} operations from {1} inputs to {2}, left to right; {3}",
@@ -184,7 +183,7 @@ def draw(
     if network := is_network(what):
         what = _at_zoom(what, args, zoom, row, letters)
         if isinstance(what, Step):
-            heading = title or in_language(_UNITS, language)
+            heading = title or in_language(units.TITLE, language)
             return _at(Drawing(compose(units.diagram(what, letters, heading, language)), theme), step)
         collapse = True if collapse is None and zoom != "operations" else collapse
     elif args or zoom:

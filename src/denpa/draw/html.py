@@ -11,13 +11,13 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 
-from denpa.draw import plots
+from denpa.draw import plots, svg
 from denpa.draw.markup import Markup, both, element, join, number_text
 from denpa.draw.mathml import math
 from denpa.draw.style import PAGE
 from denpa.draw.thinning import thin_rows
 from denpa.errors import UsageError
-from denpa.explain.charts import Thumbnail, Thumbnails
+from denpa.explain.charts import Chart, NetworkUnits, Thumbnail, Thumbnails
 from denpa.explain.document import (
     LANGUAGES,
     Block,
@@ -34,6 +34,7 @@ from denpa.explain.document import (
     Text,
     Words,
     in_language,
+    walk,
 )
 from denpa.formatting import number
 
@@ -119,10 +120,20 @@ def _strip(chart: Thumbnails) -> Markup:
     return join(element("div", *map(one, chart.images), class_="strip"), hint)
 
 
+def _drawing(chart: Chart, key: str) -> Markup:
+    match chart:
+        case Thumbnails():
+            return _strip(chart)
+        case NetworkUnits():
+            return plots.network(chart, f"{key}-")
+        case _:
+            return Markup(plots.svg(chart))
+
+
 def _picture(picture: Picture, ids: Iterator[int]) -> Markup:
     """The drawing and, under it, the sentence that is also its text alternative."""
     key = f"figure-{next(ids)}"
-    drawing = _strip(picture.chart) if isinstance(picture.chart, Thumbnails) else Markup(plots.svg(picture.chart))
+    drawing = _drawing(picture.chart, key)
     lines = [element("p", both(picture.description), id=key, class_="what")]
     if picture.caption:
         lines.append(element("p", both(picture.caption)))
@@ -229,6 +240,8 @@ def page(
     figure: stands before the sections.  styles: the text of each style sheet inside it, which the page's policy then
     allows, as it does the one script at the end of the page.
     """
+    if any(isinstance(part, NetworkUnits) for part in walk(document)):
+        styles = (*styles, svg.style("auto"))  # such a picture has it inside
     ids = count(1)
     lead = [_block(block, 2, ids) for block in document.lead]
     sections = [_section(section, 2, ids) for section in document.sections]

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from denpa.draw import contour, heatmap, linechart, points
+from denpa.draw import contour, heatmap, linechart, points, svg as graphs
 from denpa.draw.chart_parts import WIDTH, canvas, label
-from denpa.draw.markup import Markup, element
+from denpa.draw.markup import Markup, element, join
 from denpa.draw.png import data_uri, to_bytes
-from denpa.explain.charts import Chart, Contour, HeatMap, Histogram, LineChart, Scatter, Thumbnail, Thumbnails
-from denpa.explain.words import Language, Words, in_language
+from denpa.draw.units import network_scene
+from denpa.explain.charts import (
+    Chart,
+    Contour,
+    HeatMap,
+    Histogram,
+    LineChart,
+    NetworkUnits,
+    Scatter,
+    Thumbnail,
+    Thumbnails,
+)
+from denpa.explain.words import LANGUAGES, Language, Words, in_language
 
 LARGEST = 96  # pixels a side of an embedded image: an 8-bit colour one takes at most 37 kB as base64
 
@@ -47,7 +58,18 @@ def _strip(chart: Thumbnails, *, language: Language | None, name: str) -> Markup
     return canvas(rows * row + 8, parts, language=language, name=name)
 
 
-def svg(chart: Chart, *, language: Language | None = None, name: Words = "") -> str:
+def network(chart: NetworkUnits, prefix: str = "") -> Markup:
+    """One picture in each language, for a page to choose from.  prefix: of their ids, where a page has several."""
+    pictures = [
+        element(
+            "div", graphs.render(network_scene(chart, code), "auto", prefix=f"{prefix}{code}-"), class_=code, lang=code
+        )
+        for code in LANGUAGES
+    ]
+    return element("div", join(*pictures), class_="wide")
+
+
+def svg(chart: Chart, *, language: Language | None = None, name: Words = "") -> str:  # noqa: PLR0911  one a kind of chart
     """The chart as SVG text.
 
     `language` "en" or "ja": a complete file of its own, `name` its title.  None: an element to be put into a page that
@@ -67,3 +89,5 @@ def svg(chart: Chart, *, language: Language | None = None, name: Words = "") -> 
             return _strip(chart, language=language, name=title)
         case Contour():
             return contour.draw(chart, language=language, name=title)
+        case NetworkUnits():
+            return graphs.render(network_scene(chart, language, title), "light") if language else network(chart)

@@ -107,6 +107,8 @@ div.formula{overflow-x:auto;font-style:normal;margin:8px 0}
 .highlights .remark{color:var(--muted);font-size:.85rem;line-height:1.4}
 figure{margin:16px 0}
 figure .chart{max-width:100%;height:auto;display:block}
+.wide{overflow-x:auto;width:min(1400px,100vw - 40px);margin-left:50%;transform:translateX(-50%)}
+.wide .denpa-graph{display:block;margin:0 auto;max-width:none}
 figcaption{font-size:.92rem;color:var(--muted);max-width:52em}
 figcaption p{margin:6px 0}
 figcaption .what{color:var(--ink)}
@@ -126,7 +128,8 @@ tbody th{font-weight:500}
 .number{text-align:right;white-space:nowrap}
 footer{margin-top:48px;padding-bottom:32px;color:var(--muted);font-size:.85rem}
 @media print{.switch,nav{display:none}body{font-size:11pt}h2,h3{break-after:avoid}figure,tr{break-inside:avoid}\
-main,header,footer{max-width:none;padding:0}.strip{grid-template-columns:repeat(6,1fr)}}
+main,header,footer{max-width:none;padding:0}.wide{width:auto;margin:0;transform:none}\
+.wide .denpa-graph{max-width:100%}.strip{grid-template-columns:repeat(6,1fr)}}
 """.replace("FONTS", FONTS).replace("MONO", MONOSPACE)
     + CHART
 )

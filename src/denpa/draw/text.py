@@ -8,9 +8,21 @@ from collections.abc import Iterator
 import numpy as np
 
 from denpa.draw.markup import columns, number_text, plain, shorten
+from denpa.draw.outline import outline
 from denpa.draw.points import intervals
 from denpa.draw.thinning import thin_rows
-from denpa.explain.charts import Chart, Contour, HeatMap, Histogram, LineChart, Scatter, Series, Thumbnails
+from denpa.draw.units import network_scene
+from denpa.explain.charts import (
+    Chart,
+    Contour,
+    HeatMap,
+    Histogram,
+    LineChart,
+    NetworkUnits,
+    Scatter,
+    Series,
+    Thumbnails,
+)
 from denpa.explain.document import (
     Block,
     Cell,
@@ -155,6 +167,8 @@ def _chart(chart: Chart, language: Language) -> Iterator[str]:
                 ends = [(number(track.x[i]), number(track.y[i])) for i in (0, -1)] if track.x else []
                 walk = " → ".join(f"({a}, {b})" for a, b in ends)
                 yield f"  {_words(track.name, language)}  {walk} {_words(_POINTS, language).format(len(track.x))}"
+        case NetworkUnits():
+            yield from outline(network_scene(chart, language)).splitlines()
 
 
 def _block(block: Block, language: Language, size: int) -> Iterator[str]:

@@ -6,21 +6,29 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from denpa.draw.diagram import Diagram, Item, Link
+from denpa.draw.diagram import Diagram, Item, Link, compose
 from denpa.draw.quantities import arrow, magnitude, number_text
-from denpa.draw.scene import Row
+from denpa.draw.scene import Row, Scene
+from denpa.explain.charts import NetworkUnits
 from denpa.explain.notation import Notation
 from denpa.explain.step import LayerStep, Step
 from denpa.explain.words import Language, T, in_language
 from denpa.primitive import REGISTRY
 
 SHOWN = 6  # units of a layer; a wider one shows its first ones and one box for the rest
+TITLE = T(en="Units and weights of a network", ja="ネットワークのユニットと重み")
 _MORE = T(en="⋮ {0} more", ja="⋮ 他 {0} 個")
 _INTO = T(en="Σ of {0}", ja="{0} 個の和")
 _WHAT = T(
     en="Units of a network: on each edge the weight and its gradient, in each unit its output and, below, δ",
     ja="ネットワークのユニット。各辺に重みとその勾配、各ユニットに出力とその下に δ",
 )
+
+
+def network_scene(chart: NetworkUnits, language: Language, title: str = "") -> Scene:
+    """The picture of a chart of units; without a title, under the one that `draw` gives it."""
+    title = title or in_language(TITLE, language)
+    return compose(diagram(chart.step, chart.notation, title, language, chart.shown))
 
 
 def diagram(step: Step, notation: Notation, title: str, language: Language, shown: int = SHOWN) -> Diagram:

@@ -120,4 +120,17 @@ class Contour:
     tracks: tuple[Track, ...] = ()
 
 
-Chart: TypeAlias = LineChart | HeatMap | Scatter | Histogram | Thumbnails | Contour
+@dataclass(frozen=True, slots=True, eq=False)
+class NetworkUnits:
+    """A network's units and weights for one sample, drawn as `draw(network, x, t, zoom="units")` does.
+
+    step: an `explain.step.Step` of one sample.  notation: an `explain.notation.Notation`, whose letters name the units.
+    shown: units of a layer; a wider one shows its first ones and one box for the rest.
+    """
+
+    step: Any
+    notation: Any
+    shown: int = 6
+
+
+Chart: TypeAlias = LineChart | HeatMap | Scatter | Histogram | Thumbnails | Contour | NetworkUnits

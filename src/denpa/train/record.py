@@ -11,6 +11,7 @@ from typing import Any, TypedDict
 
 from denpa.explain.doctor import Diagnosis
 from denpa.explain.words import Words
+from denpa.train.inside import Inside
 
 
 class Epoch(TypedDict, total=False):
@@ -121,6 +122,7 @@ class RunRecord:
     misclassified_total: int | None = None  # of all evaluated rows
     gradient_check: GradientCheck | None = None
     diagnosis: Diagnosis | None = None  # the doctor's
+    inside: Inside | None = None  # one row in the trained network; None: nobody looked
 
     engine: str = "eager"
     dtype: str = "float32"

@@ -14,6 +14,7 @@ from denpa.train import machine
 from denpa.train.config import Config
 from denpa.train.doctor import doctor_of
 from denpa.train.gradient_check import ROWS, check_network
+from denpa.train.inside import inside_of
 from denpa.train.metrics import Evaluation
 from denpa.train.parts import Parts
 from denpa.train.record import DataSummary, Epoch, GradientCheck, Misclassified, NetworkSpec, RunRecord
@@ -40,6 +41,7 @@ def record_of(trained: Trained) -> RunRecord:
         seconds=info.get("seconds"),
         gradient_check=_check(trained),
         diagnosis=doctor_of(run, trained.model.network, prepared),
+        inside=inside_of(trained.model.network, prepared),
         engine=config.engine,
         dtype=config.dtype,
         threads=config.threads,

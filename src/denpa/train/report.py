@@ -28,6 +28,7 @@ from denpa.formatting import number
 from denpa.train.record import RunRecord
 from denpa.train.report_curves import gradient_norms, learning_curves
 from denpa.train.report_gradients import gradient_check
+from denpa.train.report_inside import inside
 from denpa.train.report_outcome import misclassified, outcome
 from denpa.train.report_terms import TASKS, metric_name, metric_number, rows_name
 
@@ -245,6 +246,7 @@ def report(record: RunRecord) -> Document:
             gradient_norms(record),
             gradient_check(record),
             *_doctor(record),
+            *(inside(record.inside) if record.inside is not None else ()),
             _data(record),
             _network(record),
             _settings(record),
