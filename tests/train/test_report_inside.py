@@ -74,6 +74,8 @@ def test_short_networks_give_what_they_have(units: tuple[int, ...], names: list[
     found = inside_of(network, rows_of(units, rng, classes=not options))
     assert found.step is not None
     places = list(chosen(found.step))
+    told = {2: "only layer", 3: "two in the first"}.get(len(units), "a middle")
+    assert told in words(inside(found)[2])
     assert [name for name, _, _ in places] == names
     assert len(set(places)) == len(places)
     for (name, *a), (other, *b) in pairwise(places):

@@ -126,16 +126,22 @@ def _weights(found: Inside) -> Iterator[Block]:
     if not found.explanations:
         yield _reason(found.missing or found.too_large)
         return
-    yield Text(
-        T(
-            en=f"The weights with the largest gradient for training row {found.row}, in the first, a middle and the "
-            "last layer; in a network of fewer than three layers, the two largest of the first one.",
-            ja=f"訓練データの行 {found.row} について勾配が最も大きい重みを、最初・中間・最後の層から1つずつ選んだ"
-            "（3層より少ないネットワークでは、最初の層から大きい順に2つ）。",
-        )
-    )
+    assert found.step is not None
+    yield Text(_choice(found.step.depth, found.row))
     for place, e in enumerate(found.explanations, 1):
         yield _weight(e, f"weight-{place}")
+
+
+def _choice(depth: int, row: int | None) -> T:
+    """Which weights `train.inside.chosen` takes."""
+    en, ja = {
+        1: ("in the only layer", "ただ1つの層から大きい順に選んだ"),
+        2: ("two in the first layer and one in the last", "最初の層から2つ、最後の層から1つ選んだ"),
+    }.get(depth, ("one each in the first, a middle and the last layer", "最初・中間・最後の層から1つずつ選んだ"))
+    return T(
+        en=f"The weights with the largest gradient of the loss of training row {row}: {en}.",
+        ja=f"訓練データの行 {row} の損失の勾配が大きい重みを、{ja}。",
+    )
 
 
 def _weight(e: Explanation, key: str) -> Section:
