@@ -58,6 +58,18 @@ def test_structured_arguments_come_back_in_their_structure() -> None:
     assert g["b"] == [4.0, 3.0]
 
 
+def test_no_grad_around_a_transformation_does_not_change_its_result() -> None:
+    f = lambda x: (x * x * x).sum()
+    x, v = np.array([1.0, 2.0]), np.array([1.0, 10.0])
+    with dp.no_grad():
+        assert dp.grad(f)(x).tolist() == [3.0, 12.0]
+        assert dp.hessian(f)(x).tolist() == [[6.0, 0.0], [0.0, 12.0]]
+        assert dp.hvp(f, x, v).tolist() == [6.0, 120.0]
+        assert dp.jvp(f, (x,), (v,))[1] == 123.0
+        assert len(dp.trace(f, x)) == 4
+        assert dp.compile(dp.grad(f))(x).tolist() == [3.0, 12.0]
+
+
 def test_an_argument_the_result_does_not_use_has_gradient_zero() -> None:
     g = dp.grad(lambda x, y: (x * x).sum(), wrt=1)(np.ones(2), np.ones((3, 1)))
     assert g.shape == (3, 1)

@@ -45,6 +45,16 @@ def no_grad() -> Iterator[None]:
 
 
 @contextmanager
+def recording() -> Iterator[None]:
+    """Within this block operations record, also inside `no_grad`: what a transformation of a function needs."""
+    token = _recording.set(True)
+    try:
+        yield
+    finally:
+        _recording.reset(token)
+
+
+@contextmanager
 def recording_of(leaves: Iterable[Node]) -> Iterator[None]:
     """In this block these leaves stand for any value: a number taken out of what depends on them is a UsageError."""
     token = _placeholders.set(frozenset(leaves))

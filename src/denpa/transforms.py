@@ -3,6 +3,7 @@
 Each takes a function of arrays (written with denpa's or NumPy's functions and operators) and returns another.
 Arguments may be numbers, arrays, Tensors, tuples, lists, dicts and models.  Called with arrays they return arrays;
 called with Tensors (or inside another transformation) they return Tensors that can be differentiated again.
+`no_grad` around a transformation does not change its result.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import numpy as np
 from denpa.arrays import Array, as_value, freeze, is_float
 from denpa.autodiff import cotangent, pull
 from denpa.errors import DTypeError, UsageError, user_line
-from denpa.graph import FUNCTIONS, Graph, Node, Tensor, ancestors, leaf, require_scalar, tensor
+from denpa.graph import FUNCTIONS, Graph, Node, Tensor, ancestors, leaf, recording, require_scalar, tensor
 from denpa.tree import flatten, gradient_like
 
 ArgNums = int | str | Sequence[int | str]
@@ -91,7 +92,8 @@ class _Lifted:
         """f of the lifted arguments.  Meanwhile an inner transformation of one of them must stay connected to it."""
         token = _differentiated.set(_differentiated.get() | set(self.flat))
         try:
-            return f(*self.args, **self.kwargs)
+            with recording():
+                return f(*self.args, **self.kwargs)
         finally:
             _differentiated.reset(token)
 
@@ -147,7 +149,7 @@ def _gradients(output: Node, g: Any, wrt: Sequence[Node], record: bool) -> list[
     record = record or outer
     found: dict[Node, Any] = {}
     if output in order:
-        with np.errstate(all="ignore"):  # a derivative that is inf or NaN shows as such in the result
+        with np.errstate(all="ignore"), recording():  # a derivative that is inf or NaN shows as such in the result
             found = pull(output, cotangent(output, g, record), order, record=record, keep=False, ends=set(wrt))
     return [found[n] if found.get(n) is not None else _zeros(n, record) for n in wrt]
 
@@ -236,8 +238,9 @@ def jvp(f: Callable[..., Any], args: Sequence[Any], tangents: Sequence[Any]) -> 
                 got=f"{tuple(d.shape)}",
                 want=f"{tuple(node.value.shape)}",
             )
-        part = FUNCTIONS["sum"](gradient * d)
-        total = part if total is None else total + part
+        with recording():
+            part = FUNCTIONS["sum"](gradient * d)
+            total = part if total is None else total + part
     keep = lifted.tensors_in or any(isinstance(d, Tensor) for d in direction)
     (tangent,) = _gradients(total.node, None, [u.node], record=keep)
     return _plain(out, keep), _plain(tangent, keep)
@@ -320,7 +323,8 @@ def trace(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Graph:
 
     new_args = [lift_argument(names[i] if i < len(names) else f"x{i}", a) for i, a in enumerate(args)]
     new_kwargs = {k: lift_argument(k, a) for k, a in kwargs.items()}
-    result = f(*new_args, **new_kwargs)
+    with recording():
+        result = f(*new_args, **new_kwargs)
     graph = Graph(result)
     for name, t in named.items():  # an argument the result does not use is still an input
         graph.inputs.setdefault(name, t.node)
