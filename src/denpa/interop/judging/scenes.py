@@ -187,7 +187,8 @@ def scenes(subject: Subject) -> Iterator[Scene]:
     targeted = "target" in categories
     pair = categories.count("input") > 1
     seen: set[Scene] = set()
-    for layout in _LAYOUTS:
+    fixed = [replace(at, input=f"N {n}") for n in subject.widths for at in _LAYOUTS if at.input == "N D"]
+    for layout in (*fixed, *_LAYOUTS):
         for domain in ("any", "positive"):
             for target in _TARGETS if targeted and layout.input else ("same",):
                 for second in (None, "D M") if pair and layout.input == "N D" else (None,):

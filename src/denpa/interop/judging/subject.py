@@ -53,6 +53,7 @@ class Subject:
     """An object to be judged.  fields: forward's arguments by name, each with its category.
 
     takes_g: whether backward is given a cotangent; a loss with `backward()` is not.  line: of the backward.
+    widths: the input sizes that an object with weights of its own may want, one for each way to lay them out.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Subject:
     start: Callable[[Any], Any]
     target_like: bool = False
     note: str = ""
+    widths: tuple[int, ...] = ()
 
 
 def category(name: str, names: Sequence[str], loss: bool) -> str:
@@ -160,7 +162,16 @@ def book_subject(given: Any, name: str | None = None) -> Subject:
         build,
         start,
         bool(LOSSES.search(cls.__name__)) or any(TARGETS.match(n) for n in names),
+        widths=() if given is cls else _widths(given),
     )
+
+
+def _widths(layer: Any) -> tuple[int, ...]:
+    """The sizes of the first weight matrix of a layer that was given as an object, rows first."""
+    for name, value in vars(layer).items() if hasattr(layer, "__dict__") else ():
+        if MATRICES.match(name) and isinstance(value, np.ndarray) and value.ndim == 2:
+            return tuple(dict.fromkeys(value.shape))
+    return ()
 
 
 # -- everything without a state of its own -----------------------------------------------------------------------------
