@@ -43,8 +43,16 @@ class Fit:
             return rounded, float(max(abs(e) for e in errors(xs, fs, ws, [mpf(c) for c in rounded])))
 
 
+def horner(c: list[mpf], x: mpf) -> mpf:
+    """c[0] + c[1]·x + c[2]·x² + …"""
+    total = c[-1]
+    for a in reversed(c[:-1]):
+        total = a + x * total
+    return total
+
+
 def errors(xs: list[mpf], fs: list[mpf], ws: list[mpf], c: list[mpf]) -> list[mpf]:
-    return [w * (mp.polyval(c[::-1], x) - f) for x, f, w in zip(xs, fs, ws, strict=True)]
+    return [w * (horner(c, x) - f) for x, f, w in zip(xs, fs, ws, strict=True)]
 
 
 def remez(xs: list[mpf], fs: list[mpf], ws: list[mpf], terms: int) -> list[mpf]:

@@ -101,6 +101,8 @@ def parse(text: str) -> Formula:
     plain = text.translate(_SIGNS).strip()
     _check_parentheses(plain)
     tree = _syntax(plain)
+    if not tree.body:  # a comment alone
+        raise UsageError("the formula is empty", got=plain[:80], want='something like "(a*n + b*m)*tax"')
     check = _Checker(plain)
     for statement in tree.body:
         check.statement(statement)
