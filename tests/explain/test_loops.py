@@ -140,11 +140,14 @@ def check_network(rng: np.random.Generator, case: int, folder: Path) -> None:
     loss = network.loss(x, t)
     found = dp.backward(loss)
     assert printed["loss"] == pytest.approx(float(loss.value), rel=1e-12, abs=1e-15)
+    # Rounding of the intermediates, of size 1, reaches a gradient that cancels down to 1e-5 undiminished: the scale is
+    # that of the largest gradient, and at least 1e-2.
+    scale = max(1e-2, *(np.abs(found[p]).max() for p in network.parameters().values()))
     for name, parameter in network.parameters().items():
         want = found[parameter]
         got = gradients(printed, name, parameter.shape)
         assert got.shape == want.shape
-        assert np.abs(got - want).max() <= 1e-12 * max(np.abs(want).max(), 1e-3), name
+        assert np.abs(got - want).max() <= 1e-12 * scale, name
 
 
 @pytest.mark.parametrize("case", range(10))
