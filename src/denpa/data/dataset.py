@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -65,8 +65,13 @@ class Inputs(Samples):
 class Dataset(Samples):
     """Rows with their targets.
 
-    targets: with classes, (n,) int64 indices into them; without, (n,) or (n, k) float64; read-only.  task_reason: why
-    this is classification or regression, as a sentence.  test: the source's own test part, if it has one.
+    targets: with classes, (n,) int64 indices into them; with labels, (n, k) float64 of 0 and 1, one column for each of
+    the k labels that a row may have at once; else numbers, (n,) or (n, k) float64.  target_names: of the k columns,
+    where there are several.  task_reason: why this is classification or regression, as a sentence.  test: the source's
+    own test part, if it has one.
+
+    weights: (n,) float64, finite, ≥ 0, not all 0: what each row counts for.  groups: (n,) int64, equal for rows that
+    must not be divided between training and validation.  times: (n,) float64, by which the rows are ordered.
     """
 
     targets: Array
@@ -74,6 +79,11 @@ class Dataset(Samples):
     classes: tuple[str, ...] | None
     task_reason: str
     test: Dataset | None = None
+    labels: tuple[str, ...] | None = None
+    target_names: tuple[str, ...] = ()
+    weights: Array | None = None
+    groups: Array | None = None
+    times: Array | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -86,10 +96,32 @@ class Dataset(Samples):
                 fix="check that the two parts belong together and neither is cut off",
             )
         self.targets.setflags(write=False)
+        for name in ("weights", "groups", "times"):
+            values = getattr(self, name)
+            if values is not None:
+                if values.shape != (len(self),):
+                    raise DataError(
+                        f"the {name} do not belong to these rows",
+                        where=self.source,
+                        got=f"shape {values.shape}",
+                        want=f"({len(self)},)",
+                    )
+                values.setflags(write=False)
 
     @property
     def task(self) -> str:
-        return "regression" if self.classes is None else "classification"
+        """ "classification", "multilabel" or "regression"."""
+        if self.classes is not None:
+            return "classification"
+        return "regression" if self.labels is None else "multilabel"
+
+    def take(self, rows: Array) -> Dataset:
+        """These rows, (m,) indices, with all that belongs to them; without the test part."""
+        chosen = {
+            name: None if (values := getattr(self, name)) is None else values[rows]
+            for name in ("weights", "groups", "times")
+        }
+        return replace(self, inputs=self.inputs[rows], targets=self.targets[rows], test=None, **chosen)
 
 
 def feature_names(shape: tuple[int, ...]) -> tuple[str, ...]:

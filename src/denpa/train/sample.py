@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +80,5 @@ def _of_run(path: Path, part: str) -> tuple[Dataset, Array | None]:
 
 
 def _encoded(model: Predictor, data: Dataset, rows: Array) -> Sample:
-    few = replace(data, inputs=data.inputs[rows], targets=data.targets[rows], test=None)
-    x, t = encode(model.network, few, model.inputs, model.targets)
+    x, t = encode(model.network, data.take(rows), model.inputs, model.targets)
     return Sample(model.network, x, t, tuple(f"{row}" for row in rows))

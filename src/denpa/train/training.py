@@ -18,6 +18,7 @@ from denpa.nn import Network
 from denpa.train import checkpoint, loop, machine
 from denpa.train.checkpoint import Checkpoint
 from denpa.train.config import Config
+from denpa.train.doctor import Watch
 from denpa.train.loop import Loop, Progress
 from denpa.train.metrics import Evaluation
 from denpa.train.model_file import Predictor, save_model
@@ -162,6 +163,8 @@ def _go(
     with machine.threads(config.threads):
         how = engine(config.engine)
         trainer = Loop(run.path, config, network, prepared, how, at, on_progress, should_stop, warnings)
+        if config.doctor:
+            trainer.look = Watch(run, network, prepared, at.epoch)
         try:
             finished = trainer.run()
             model = _model(trainer, run)
@@ -222,8 +225,7 @@ def evaluate_run(model: Predictor, prepared: Parts) -> tuple[str, Evaluation]:
         return "test", model.evaluate(data.test)
     for name, rows in (("test", prepared.test), ("valid", prepared.valid), ("train", prepared.train)):
         if len(rows):
-            part = replace(data, inputs=data.inputs[rows], targets=data.targets[rows])
-            return name, model.evaluate(part)
+            return name, model.evaluate(data.take(rows))
     raise AssertionError("a run has training rows")
 
 
