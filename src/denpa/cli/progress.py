@@ -96,17 +96,30 @@ def _lines() -> Iterator[Callable[[Progress], None]]:
         yield show
 
 
+def said(p: Progress) -> list[str]:
+    """A line for each thing that the doctor found after this epoch."""
+    return [f"doctor, epoch {finding.epoch}: {finding.line()}" for finding in p.findings]
+
+
 def _plain(p: Progress) -> None:
     if p.row is not None:
         left = f"  {duration(p.seconds_left)} left" if p.seconds_left >= 1 and p.epoch < p.epochs else ""
         click.echo(f"epoch {p.row['epoch']:>{len(str(p.epochs))}}/{p.epochs}  {figures(p)}{left}")
+    for line in said(p):
+        click.echo(line)
+
+
+def _warnings(p: Progress) -> None:
+    """All that a quiet run says of its progress."""
+    for line in said(p):
+        click.echo(line, err=True)
 
 
 @contextmanager
 def shown(quiet: bool = False) -> Iterator[Callable[[Progress], None]]:
     """Gives the function that shows a `Progress`."""
     if quiet:
-        yield lambda p: None
+        yield _warnings
     elif sys.stdout.isatty():
         with _live() as show:
             yield show
@@ -140,6 +153,8 @@ def _live() -> Iterator[Callable[[Progress], None]]:
                     for n in ("valid", "test")
                     if f"{n}_loss" in p.row
                 )
+            for line in said(p):
+                bar.console.print(line, highlight=False, markup=False, soft_wrap=True)
             done = (p.epoch - 1) * p.batches + p.batch
             text = figures(p) if p.row is not None else figures(p) + kept
             bar.update(task, total=p.epochs * p.batches, completed=done, epoch=f"{p.epoch}/{p.epochs}", figures=text)

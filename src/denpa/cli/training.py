@@ -69,6 +69,7 @@ def units(ctx: click.Context, param: click.Parameter, text: str) -> tuple[int, .
 @click.option(
     "--checkpoint-seconds", type=float, default=30.0, show_default=True, help="Longest time between two checkpoints."
 )
+@click.option("--doctor/--no-doctor", default=True, show_default=True, help="Watch for what ails the training.")
 @click.option("--out", type=click.Path(path_type=Path), help=f"The run folder.  [default: a new one in {RUNS}/]")
 @quiet
 def train(source: str, out: Path | None, quiet: bool, hidden: Any, **options: Any) -> int:

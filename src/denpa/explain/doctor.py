@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from denpa.explain.document import Document
 
 MOST_ROWS = 1024  # rows that are looked at; more cost time and say the same
+LARGE = 4_000_000  # parameters above which a network is examined in its own dtype
 INPUT_SIZE = 10.0  # root mean square of an input above which it drives the first layer into saturation
 INPUT_TINY = 0.01  # of all inputs together, below which nothing of them arrives
 NO_BETTER = 0.97  # of the loss of the best constant answer: above this the inputs play no part
@@ -39,12 +40,16 @@ __all__ = ["Diagnosis", "Finding", "doctor"]
 
 @dataclass(frozen=True, eq=False)
 class Diagnosis:
-    """findings, most serious first.  layers: how δ shrinks or grows, empty without rows.  curve: of the history."""
+    """findings, most serious first.  layers: how δ shrinks or grows, empty without rows.  curve: of the history.
+
+    during: what was found while the network was trained, each with its epoch; it may have passed since.
+    """
 
     findings: tuple[Finding, ...]
     layers: tuple[LayerFlow, ...] = ()
     curve: Curve | None = None
     rows: int = 0
+    during: tuple[Finding, ...] = ()
 
     @property
     def healthy(self) -> bool:
@@ -61,6 +66,7 @@ class Diagnosis:
             "healthy": self.healthy,
             "rows": self.rows,
             "findings": [finding.to_json() for finding in self.findings],
+            "during": [finding.to_json() for finding in self.during],
             "layers": [flow.to_json() for flow in self.layers],
         }
 
@@ -108,6 +114,9 @@ def doctor(
 
 
 def _double(network: Any) -> Any:
+    """In float64; a large network as it is, for the copy would cost memory and no finding needs its digits."""
+    if sum(p.size for p in network.parameters().values()) > LARGE:
+        return network
     return network.with_parameters({n: np.asarray(p.value, np.float64) for n, p in network.parameters().items()})
 
 

@@ -29,7 +29,10 @@ KEYS = {
 
 @dataclass(frozen=True)
 class Finding:
-    """key: of `KEYS`.  layer: counted from 1, None for the whole network.  value: the number that decided."""
+    """key: of `KEYS`.  layer: counted from 1, None for the whole network.  value: the number that decided.
+
+    epoch: after which it first showed, where the training was watched.
+    """
 
     key: str
     measured: Words
@@ -37,6 +40,7 @@ class Finding:
     advice: Words
     layer: int | None = None
     value: float = 0.0
+    epoch: int | None = None
 
     @property
     def title(self) -> T:
@@ -48,7 +52,29 @@ class Finding:
             name: {code: w if isinstance(w, str) else getattr(w, code) for code in LANGUAGES}
             for name, w in words.items()
         }
-        return {"key": self.key, "layer": self.layer, "value": self.value, **texts}
+        return {"key": self.key, "layer": self.layer, "value": self.value, "epoch": self.epoch, **texts}
+
+    @classmethod
+    def from_json(cls, told: Any) -> Finding:
+        """Of `to_json`.  ValueError for anything else."""
+        facts = dict(told) if isinstance(told, dict) else {}
+        key, value, places = facts.get("key"), facts.get("value"), (facts.get("layer"), facts.get("epoch"))
+        words = [facts.get(name) for name in ("measured", "means", "advice")]
+        sound = key in KEYS and isinstance(value, int | float) and all(p is None or isinstance(p, int) for p in places)
+        if not sound or not all(
+            isinstance(w, dict) and all(isinstance(w.get(c), str) and w[c].strip() for c in LANGUAGES) for w in words
+        ):
+            raise ValueError(f"no finding: {str(told)[:60]}")
+        texts = [T(**{code: w[code] for code in LANGUAGES}) for w in words if w is not None]
+        return cls(str(key), *texts, layer=places[0], value=float(facts["value"]), epoch=places[1])
+
+    def line(self, language: str = "en") -> str:
+        """All of it in one line, for a terminal."""
+        words = (
+            w if isinstance(w, str) else str(getattr(w, language)) for w in (self.measured, self.means, self.advice)
+        )
+        mark, gap = (": ", " ") if language == "en" else ("：", "")
+        return f"{getattr(self.title, language)}{mark}{gap.join(words)}"
 
 
 def rows_text(rows: Array) -> tuple[str, str]:

@@ -20,6 +20,7 @@ EXPLODED = 1e3
 DEAD_SHARE = 0.3  # of a layer's units; a few dead ones are common in healthy networks
 SATURATED_SHARE = 0.6  # of a layer's outputs; trained tanh networks have up to about a third
 FLAT_SLOPE = 0.05  # ψ′ below this share of its maximum is saturated: |a| > 4.4 for sigmoid, 2.2 for tanh
+GRAM = 1024  # units on the smaller side of W up to which its norm comes from eigenvalues, above from 60 products
 STEEPEST = {"sigmoid": 0.25, "tanh": 1.0}  # the maximum of ψ′ of the saturating functions, seed 001 §5.6
 
 
@@ -27,9 +28,10 @@ STEEPEST = {"sigmoid": 0.25, "tanh": 1.0}  # the maximum of ψ′ of the saturat
 class LayerFlow:
     """One layer's part in δ⁽ˡ⁻¹⁾ = δ⁽ˡ⁾W⁽ˡ⁾ ⊙ ψ′⁽ˡ⁻¹⁾.  Norms are Frobenius norms over all rows.
 
-    delta: ‖δ⁽ˡ⁾‖.  norm: the largest singular value of W⁽ˡ⁾.  weight_factor: ‖δ⁽ˡ⁾W⁽ˡ⁾‖/‖δ⁽ˡ⁾‖ ≤ norm.  slope_factor:
-    ‖δ⁽ˡ⁾W⁽ˡ⁾ ⊙ ψ′‖/‖δ⁽ˡ⁾W⁽ˡ⁾‖, ψ′ of layer l − 1.  Their product is ‖δ⁽ˡ⁻¹⁾‖/‖δ⁽ˡ⁾‖ exactly.  NaN for layer 1, and
-    where δ is zero.  dead: units whose ReLU is 0 on all rows.  saturated: share of outputs with a flat ψ′.
+    delta: ‖δ⁽ˡ⁾‖.  norm: the largest singular value of W⁽ˡ⁾ (see `spectral_norm`).  weight_factor: ‖δ⁽ˡ⁾W⁽ˡ⁾‖/‖δ⁽ˡ⁾‖
+    ≤ norm.  slope_factor: ‖δ⁽ˡ⁾W⁽ˡ⁾ ⊙ ψ′‖/‖δ⁽ˡ⁾W⁽ˡ⁾‖, ψ′ of layer l − 1.  Their product is ‖δ⁽ˡ⁻¹⁾‖/‖δ⁽ˡ⁾‖ exactly.  NaN
+    for layer 1, and where δ is zero.  dead: units whose ReLU is 0 on all rows.  saturated: share of outputs with a flat
+    ψ′.
     """
 
     layer: int
@@ -67,13 +69,12 @@ def _flow(layer: LayerStep, below: LayerStep | None, hidden: bool) -> LayerFlow:
         back = float(np.linalg.norm(delta @ W))
         weight_factor = back / size
         slope_factor = float(np.linalg.norm(below.delta)) / back if back else math.nan
-    finite = np.isfinite(W).all()
     return LayerFlow(
         layer=layer.layer,
         units=W.shape[0],
         function=layer.function.function,
         delta=size,
-        norm=float(np.linalg.norm(W, 2)) if finite else math.nan,
+        norm=spectral_norm(W),
         weight_factor=weight_factor,
         slope_factor=slope_factor,
         dead=int((np.asarray(layer.preactivation) <= 0).all(axis=0).sum())
@@ -81,6 +82,24 @@ def _flow(layer: LayerStep, below: LayerStep | None, hidden: bool) -> LayerFlow:
         else 0,
         saturated=_saturated(layer) if hidden else 0.0,
     )
+
+
+def spectral_norm(W: Array) -> float:
+    """The largest singular value of W (n, n_in); above 1,024 on both sides by the power method, good to about 1 %.
+
+    A singular value decomposition of 50 × 784 takes ten times as long as this, of 4,096 × 4,096 minutes.
+    """
+    W = np.asarray(W, np.float64)
+    scale = float(np.abs(W).max(initial=0.0))
+    if not 0 < scale < math.inf:
+        return scale if scale == 0 else math.nan
+    W = (W if W.shape[0] <= W.shape[1] else W.T) / scale
+    if len(W) <= GRAM:
+        return scale * math.sqrt(float(np.linalg.eigvalsh(W @ W.T)[-1]))
+    v = np.random.default_rng(0).standard_normal(len(W))
+    for _ in range(60):
+        v = W @ (W.T @ (v / np.linalg.norm(v)))
+    return scale * math.sqrt(float(np.linalg.norm(v)))
 
 
 def _saturated(layer: LayerStep) -> float:
@@ -114,6 +133,8 @@ def _shrinking(layers: tuple[LayerFlow, ...]) -> Iterator[Finding]:
     first, last = layers[0].delta, layers[-1].delta
     if len(layers) < 2 or last <= 0 or not math.isfinite(first):
         return
+    if not first and any(flow.dead == flow.units for flow in layers):
+        return  # a layer of dead ReLUs lets nothing through, and has been named
     ratio = first / last
     if VANISHED <= ratio <= EXPLODED:
         return

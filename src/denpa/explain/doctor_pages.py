@@ -27,6 +27,8 @@ def section(diagnosis: Diagnosis) -> Section:
         rows = tuple(zip(labels, (finding.measured, finding.means, finding.advice), strict=True))
         parts = tuple(Text(_line(label, words)) for label, words in rows)
         blocks.append(Section(finding.title, parts))
+    if diagnosis.during:
+        blocks.append(_during(diagnosis))
     if len(diagnosis.layers) > 1:
         blocks += _flow(diagnosis)
     return Section(TITLE, tuple(blocks), "doctor")
@@ -35,6 +37,15 @@ def section(diagnosis: Diagnosis) -> Section:
 def _line(label: T, words: Words) -> T:
     en, ja = (words, words) if isinstance(words, str) else (words.en, words.ja)
     return T(en=f"{label.en[0].upper()}{label.en[1:]}: {en}", ja=f"{label.ja}：{ja}")
+
+
+def _during(diagnosis: Diagnosis) -> Table:
+    """What was said while it was trained: it may have passed, or its cause may."""
+    heads = (T(en="epoch", ja="エポック"), T(en="finding", ja="所見"), T(en="measured then", ja="そのときの測定"))
+    rows: tuple[tuple[Cell, ...], ...] = tuple((f.epoch, f.title, f.measured) for f in diagnosis.during)
+    return Table(
+        heads, rows, T(en="Found during the training, each when it first showed", ja="学習中の所見（最初に現れたとき）")
+    )
 
 
 def _flow(diagnosis: Diagnosis) -> list[Block]:

@@ -25,7 +25,7 @@ class Config:
     source, target, task: as for `data.read`.  hidden: units of the hidden layers.  learning_rate: None takes the
     optimiser's own.  valid, test: fractions of the rows that are kept out.  clip: largest global gradient norm,
     0 for none.  threads: of the linear algebra library, 0 to choose by the size of a step.  checkpoint_seconds: the
-    longest time between two checkpoints.
+    longest time between two checkpoints.  doctor: whether the training is watched for what ails it.
     """
 
     source: str = "digits"
@@ -52,6 +52,7 @@ class Config:
     engine: str = "auto"
     threads: int = 0
     checkpoint_seconds: float = 30.0
+    doctor: bool = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hidden", tuple(whole("hidden", n, 1, 1 << 24) for n in self.hidden))
@@ -121,4 +122,6 @@ class Config:
 def _fits(value: Any, annotation: str) -> bool:
     types: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (float, int), "None": (type(None),)}
     kinds = [kind for name in annotation.split(" | ") for kind in types.get(name, (list, tuple))]
-    return not isinstance(value, bool) and isinstance(value, tuple(kinds))
+    if isinstance(value, bool) or annotation == "bool":
+        return isinstance(value, bool) and annotation == "bool"
+    return isinstance(value, tuple(kinds))

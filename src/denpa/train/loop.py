@@ -20,6 +20,7 @@ from denpa.arrays import Array
 from denpa.data import batch_count, order
 from denpa.engine import Engine, Metrics, Program, Rows
 from denpa.errors import TrainingError
+from denpa.explain.doctor_findings import Finding
 from denpa.nn import Network
 from denpa.train import checkpoint, machine
 from denpa.train.checkpoint import Checkpoint
@@ -38,7 +39,10 @@ MEASURED = 8  # batches over which gradient norms are taken at the end of an epo
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run is.  loss, accuracy: running over the epoch so far; row: the metrics of the epoch that just ended."""
+    """Where a run is.  loss, accuracy: running over the epoch so far; row: the metrics of the epoch that just ended.
+
+    findings: what the doctor found after that epoch for the first time.
+    """
 
     epoch: int
     epochs: int
@@ -51,6 +55,7 @@ class Progress:
     rows_per_second: float
     seconds_left: float
     row: dict[str, Any] | None = None
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass
@@ -66,6 +71,7 @@ class Loop:
     on_progress: Callable[[Progress], None]
     should_stop: Callable[[], bool]
     warn: Callable[[str], None] = lambda _: None
+    look: Callable[[dict[str, Any], dict[str, Array]], tuple[Finding, ...]] = lambda row, parameters: ()
 
     def __post_init__(self) -> None:
         config, n = self.config, len(self.parts.train)
@@ -235,10 +241,11 @@ class Loop:
         rate = self.schedule(at.step - 1)
         row |= {"learning_rate": rate, "gradient_norms": self._gradient_norms()}
         self.history.append(row)
+        findings = self.look(row, self.parameters)
         self._spent[0] += time.monotonic() - start
         self.timings.append({"epoch": at.epoch, "seconds": self._spent[0], "rows": self._spent[1]})
         speed = self._spent[1] / self._spent[0] if self._spent[0] else 0.0
-        self._report(rate, {**row, "seconds": self._spent[0], "rows_per_second": speed})
+        self._report(rate, {**row, "seconds": self._spent[0], "rows_per_second": speed}, findings)
         self._spent = [0.0, 0]
         at.epoch, at.batch, at.sums = at.epoch + 1, 0, {}
 
@@ -284,7 +291,7 @@ class Loop:
             self._flush()
 
     # -- progress ------------------------------------------------------------------------------------------------------
-    def _report(self, rate: float, row: dict[str, Any] | None = None) -> None:
+    def _report(self, rate: float, row: dict[str, Any] | None = None, findings: tuple[Finding, ...] = ()) -> None:
         sums, config = self.at.sums, self.config
         rows = sums.get("rows", 0.0)
         seconds, done = self._spent
@@ -303,6 +310,7 @@ class Loop:
                 rows_per_second=speed,
                 seconds_left=ahead / speed if speed else 0.0,
                 row=row,
+                findings=findings,
             )
         )
 

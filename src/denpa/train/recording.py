@@ -184,7 +184,10 @@ def _command(config: Config) -> str:
     for name, flag in _flags().items():
         value = getattr(config, name)
         if value is not None and value != getattr(default, name):
-            words += [flag, ",".join(map(str, value)) if isinstance(value, tuple) else str(value)]
+            if isinstance(value, bool):
+                words.append(flag if value else flag.replace("--", "--no-"))
+            else:
+                words += [flag, ",".join(map(str, value)) if isinstance(value, tuple) else str(value)]
     return shlex.join(words)
 
 
