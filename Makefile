@@ -32,8 +32,10 @@ format: .venv/.test  ## Format the code and apply ruff's safe fixes
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: .venv/.bench  ## Run every benchmark beside PyTorch, JAX, MyGrad and autograd
-	@set -e; for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python "$$file"; done
+bench: .venv/.bench  ## Run every benchmark beside the rivals, and write docs/benchmarks.md with what came out
+	$(BIN)/python benchmarks/eager.py
+	$(BIN)/python benchmarks/drawing.py
+	$(BIN)/python benchmarks/training.py --publish docs
 
 campaign: .venv/.bench  ## The long tests: kills, mutations, thousands of random networks
 	$(BIN)/python -m pytest -m slow $(PYTEST)

@@ -1,7 +1,8 @@
-"""The same training by others: NumPy by hand, PyTorch, JAX.  Each takes a workload and gives a function that trains.
+"""The same training by others: NumPy by hand, PyTorch, JAX, scikit-learn.
 
-The function takes row numbers (steps, batch), does that many updates on parameters it keeps, and returns the last loss.
-All begin with the parameters of the workload's denpa network and gather their batches from the same arrays.
+Each takes a workload and gives a function that trains: it takes row numbers (steps, batch), does that many updates on
+parameters it keeps, and returns the last loss.  All begin with the parameters of the workload's denpa network and
+gather their batches from the same arrays.
 """
 
 from __future__ import annotations
@@ -231,6 +232,39 @@ def jax_scan(w: Workload) -> Train:
     return train
 
 
+def scikit_learn(w: Workload) -> Train:
+    """MLPClassifier.partial_fit with shuffle off: one call takes the given rows in order, batch by batch."""
+    from sklearn.neural_network import MLPClassifier
+
+    x, t = w.data()
+    model = MLPClassifier(
+        w.units[1:-1],
+        activation={"sigmoid": "logistic", "relu": "relu"}[w.hidden],
+        solver="adam" if w.optimizer == "adam" else "sgd",
+        alpha=0,
+        batch_size=w.batch,
+        learning_rate_init=w.learning_rate,
+        momentum=0.9 if w.optimizer == "momentum" else 0,
+        nesterovs_momentum=False,
+        shuffle=False,
+    )
+    model.partial_fit(x[: w.batch], t[: w.batch], classes=np.arange(w.units[-1]))
+    for (W, b), coefs, intercepts in zip(parameters(w), model.coefs_, model.intercepts_, strict=True):
+        coefs[...], intercepts[...] = W.T, b
+    del model._optimizer  # its memory of the first batch; partial_fit makes a new one
+
+    def train(rows: np.ndarray) -> float:
+        """The loss of the last batch needs a forward pass of its own here: partial_fit keeps the mean of them all."""
+        before, last = rows[:-1].ravel(), rows[-1]
+        if len(before):
+            model.partial_fit(x[before], t[before])
+        p = model.predict_proba(x[last])[np.arange(len(last)), t[last]]
+        model.partial_fit(x[last], t[last])
+        return float(-np.log(p).mean())
+
+    return train
+
+
 RIVALS: dict[str, tuple[str | None, Callable[[Workload], Train]]] = {  # name â†’ (package it needs, maker)
     "denpa native": ("numba", denpa_with("native")),
     "denpa eager": (None, denpa_with("eager")),
@@ -239,4 +273,6 @@ RIVALS: dict[str, tuple[str | None, Callable[[Workload], Train]]] = {  # name â†
     "PyTorch compiled": ("torch", pytorch_compiled),
     "JAX jit": ("jax", jax_jit),
     "JAX jit + scan": ("jax", jax_scan),
+    "scikit-learn": ("sklearn", scikit_learn),
 }
+CANNOT = {("scikit-learn", "squared"): "its classifier has no squared error"}  # (candidate, loss): why it is left out

@@ -73,8 +73,21 @@ def machine() -> dict[str, object]:
         "threads": os.environ.get("OMP_NUM_THREADS", "default"),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
+        "linear algebra": linear_algebra(),
         "packages": installed(),
     }
+
+
+def linear_algebra() -> str:
+    """The BLAS libraries that this process has loaded, with the kernels they chose for the processor."""
+    from threadpoolctl import threadpool_info
+
+    found = {
+        " ".join(filter(None, (info["internal_api"], info["version"], info.get("architecture"))))
+        for info in threadpool_info()
+        if info["user_api"] == "blas"
+    }
+    return ", ".join(sorted(found))
 
 
 def peak_memory() -> int:
