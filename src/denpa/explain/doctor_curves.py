@@ -36,7 +36,7 @@ class Curve:
 
 
 def curve_of(history: Sequence[Mapping[str, Any] | float]) -> Curve:
-    """From one mapping an epoch, or plain losses.  Epoch 0, the state before training, is left out.  UsageError else."""
+    """From one mapping an epoch, or plain losses.  UsageError else.  Epoch 0, before training, is left out."""
     rows = [row if isinstance(row, Mapping) else {"train_loss": row} for row in history]
     rows = [row for row in rows if row.get("epoch") != 0]
     try:

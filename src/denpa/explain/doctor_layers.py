@@ -29,9 +29,9 @@ class LayerFlow:
     """One layer's part in δ⁽ˡ⁻¹⁾ = δ⁽ˡ⁾W⁽ˡ⁾ ⊙ ψ′⁽ˡ⁻¹⁾.  Norms are Frobenius norms over all rows.
 
     delta: ‖δ⁽ˡ⁾‖.  norm: the largest singular value of W⁽ˡ⁾ (see `spectral_norm`).  weight_factor: ‖δ⁽ˡ⁾W⁽ˡ⁾‖/‖δ⁽ˡ⁾‖
-    ≤ norm.  slope_factor: ‖δ⁽ˡ⁾W⁽ˡ⁾ ⊙ ψ′‖/‖δ⁽ˡ⁾W⁽ˡ⁾‖, ψ′ of layer l − 1.  Their product is ‖δ⁽ˡ⁻¹⁾‖/‖δ⁽ˡ⁾‖ exactly.  NaN
-    for layer 1, and where δ is zero.  dead: units whose ReLU is 0 on all rows.  saturated: share of outputs with a flat
-    ψ′.
+    ≤ norm.  slope_factor: ‖δ⁽ˡ⁾W⁽ˡ⁾ ⊙ ψ′‖/‖δ⁽ˡ⁾W⁽ˡ⁾‖, ψ′ of layer l − 1.  Their product is ‖δ⁽ˡ⁻¹⁾‖/‖δ⁽ˡ⁾‖ exactly.
+    NaN for layer 1, and where δ is zero.  dead: units whose ReLU is 0 on all rows.  saturated: share of outputs with a
+    flat ψ′.
     """
 
     layer: int
