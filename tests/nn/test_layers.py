@@ -194,3 +194,24 @@ def test_one_layer_twice_is_an_error() -> None:
         nn.Sequential(layer, nn.ReLU(), layer)
     relu = nn.ReLU()
     assert len(nn.Sequential(relu, relu)) == 2
+
+
+def test_an_activation_by_name_and_parameter() -> None:
+    assert nn.activation("relu") == nn.ReLU()
+    assert nn.activation("leaky_relu:0.2") == nn.LeakyReLU(0.2)
+    network = nn.Network([2, 3, 2, 1], ["leaky_relu:0.2", "elu:1.5"], "elu:2", dtype="float64")
+    again = nn.Network.from_spec(network.spec())
+    assert again.hidden == ("leaky_relu:0.2", "elu:1.5")
+    x = np.array([[-3.0, -1.0], [1.0, -2.0]])
+    w = {name: p.value for name, p in network.parameters().items()}
+    hidden = nn.LeakyReLU(0.2)(x @ w["0.weight"].T).value @ w["2.weight"].T
+    z = nn.ELU(1.5)(hidden).value @ w["4.weight"].T
+    np.testing.assert_allclose(again.predict(x), np.where(z > 0, z, 2 * np.expm1(z)), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "text", ["relu:1", "softmax:1", "elu:", "elu:nan", "elu:x", "leaky_relu:0.2:3", "nothing:1", 3]
+)
+def test_an_activation_that_is_not_there(text: object) -> None:
+    with pytest.raises(UsageError):
+        nn.activation(text)

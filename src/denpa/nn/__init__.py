@@ -21,6 +21,7 @@ from denpa.nn.layers import (
     Softmax as Softmax,
     Softplus as Softplus,
     Tanh as Tanh,
+    activation as activation,
 )
 from denpa.nn.network import Network as Network
 from denpa.nn.random import step_key as step_key, uniform as uniform

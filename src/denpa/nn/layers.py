@@ -8,6 +8,7 @@ Roles count layers from 1 at the first Linear; an activation belongs to the Line
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, NamedTuple
@@ -269,6 +270,25 @@ class Softmax(Activation):
 ACTIVATIONS: dict[str, type[Activation]] = {
     c.function: c for c in (Identity, ReLU, LeakyReLU, ELU, GELU, Softplus, Sigmoid, Tanh, Softmax)
 }
+
+
+def activation(text: Any, what: str = "activation") -> Activation:
+    """The activation of a name, with its parameter after a colon: "relu", "leaky_relu:0.2", "elu:1.67".
+
+    UsageError for an unknown name, and for a parameter that the activation does not have or that is no number.
+    """
+    name, colon, value = text.partition(":") if isinstance(text, str) else (text, "", "")
+    kind = choose(what, name, ACTIVATIONS)
+    if not colon:
+        return kind()
+    settings = [f.name for f in fields(kind) if f.name != "layer" and f.type == "float"]
+    if not settings:
+        raise UsageError(f"the {what} {name!r} has no parameter", got=repr(text)[:80], want=repr(name))
+    try:
+        given = float(value)
+    except ValueError:
+        given = math.nan
+    return replace(kind(), **{settings[0]: number(settings[0], given)})  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)

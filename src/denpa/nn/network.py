@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -20,14 +21,13 @@ from denpa.graph import Role, Tensor, no_grad
 from denpa.nn.choices import choose, exact_keys, in_file, number, whole
 from denpa.nn.init import Initializer, default, initializer
 from denpa.nn.layers import (
-    ACTIVATIONS,
     DTYPES,
     MAX_UNITS,
-    Activation,
     Dropout,
     Layer,
     Linear,
     Sequential,
+    activation,
     as_input,
     tagged,
 )
@@ -43,7 +43,8 @@ _SPEC = ("kind", "units", "hidden", "output", "loss", "reduction", "bias", "init
 class Network:
     """Linear, activation, [dropout], …, Linear, then the output function.  Parameters: "0.weight", "0.bias", …
 
-    units: [n_in, …, n_out].  hidden: an activation's name, or one for each hidden layer.  output: an activation's name.
+    units: [n_in, …, n_out].  hidden: an activation's name, or one for each hidden layer; "leaky_relu:0.2" and
+    "elu:1.67" have another parameter than the usual one.  output: an activation's name.
     loss: a name of nn.losses; None takes cross-entropy for softmax and sigmoid, squared error otherwise.
     init: text or Initializer; None chooses He or Glorot by activation.  The same seed gives the same bits.
     UsageError for unknown names (with the nearest), sizes out of range, and a loss that does not go with the output.
@@ -65,7 +66,7 @@ class Network:
     ) -> None:
         self.units = _units(units)
         self.hidden = _hidden(hidden, len(self.units) - 2)
-        choose("output function", output, ACTIVATIONS)
+        head = activation(output, "output function")
         choose("reduction of a loss", reduction, dict.fromkeys(REDUCTIONS))
         choose("dtype of parameters", dtype, DTYPES)
         if type(bias) is not bool:
@@ -77,15 +78,16 @@ class Network:
         self.dropout = number("dropout", dropout, 0, 1, open_high=True)
         _check_size(self.units)
         self.body = Sequential(*self._layers(), seed=self.seed, dtype=dtype)
-        self.head: Activation = ACTIVATIONS[output](layer=self.depth)
+        self.head = replace(head, layer=self.depth)
 
     def _layers(self) -> list[Layer]:
         layers: list[Layer] = []
-        for l, activation in enumerate((*self.hidden, self.output), 1):
-            init = self.init or default(activation)
+        for l, name in enumerate((*self.hidden, self.output), 1):
+            after = activation(name)
+            init = self.init or default(after.function)
             layers.append(Linear(self.units[l - 1], self.units[l], self.bias, init=init))
             if l < self.depth:
-                layers.append(ACTIVATIONS[activation]())
+                layers.append(after)
                 layers += [Dropout(self.dropout)] if self.dropout else []
         return layers
 
@@ -196,7 +198,7 @@ def _units(units: Sequence[int]) -> tuple[int, ...]:
 def _hidden(hidden: str | Sequence[str], count: int) -> tuple[str, ...]:
     names = (hidden,) * count if isinstance(hidden, str) else tuple(hidden)
     for name in (*names, *([hidden] if isinstance(hidden, str) else [])):
-        choose("activation", name, ACTIVATIONS)
+        activation(name)
     if len(names) != count:
         raise UsageError(
             "one activation for each hidden layer", where=user_line(), got=f"{len(names)}", want=f"{count}"
