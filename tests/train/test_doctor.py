@@ -66,7 +66,7 @@ def heard(data: Dataset, out: Path, **settings: Any) -> tuple[list[Finding], Tra
         assert not p.findings or p.row is not None
         said.extend(p.findings)
 
-    options = {"hidden": (20,), "batch_size": 32, "epochs": 16, "learning_rate": 0.1, "engine": "eager"}
+    options: dict[str, Any] = {"hidden": (20,), "batch_size": 32, "epochs": 16, "learning_rate": 0.1, "engine": "eager"}
     return said, train(Config(source="rows", **{**options, **settings}), data, out, on_progress=listen)
 
 
@@ -148,7 +148,7 @@ def test_a_healthy_run_is_silent(name: str, tmp_path: Path) -> None:
 
 
 def test_it_changes_no_bit_and_can_be_switched_off(tmp_path: Path) -> None:
-    settings = {"activation": "sigmoid", "hidden": (20,) * 8, "dropout": 0.2, "epochs": 6}
+    settings: dict[str, Any] = {"activation": "sigmoid", "hidden": (20,) * 8, "dropout": 0.2, "epochs": 6}
     said, _ = heard(clusters(), tmp_path / "on", **settings)
     silent, _ = heard(clusters(), tmp_path / "off", **settings, doctor=False)
     assert said
@@ -159,7 +159,7 @@ def test_it_changes_no_bit_and_can_be_switched_off(tmp_path: Path) -> None:
 
 
 def test_a_resumed_run_says_what_one_never_stopped_says(tmp_path: Path) -> None:
-    settings = {"learning_rate": 1e-4, "epochs": 24, "hidden": (20,) * 6, "activation": "sigmoid"}
+    settings: dict[str, Any] = {"learning_rate": 1e-4, "epochs": 24, "hidden": (20,) * 6, "activation": "sigmoid"}
     whole, _ = heard(clusters(), tmp_path / "whole", **settings)
     assert len(whole) > 1
     seen: list[Progress] = []
@@ -169,7 +169,7 @@ def test_a_resumed_run_says_what_one_never_stopped_says(tmp_path: Path) -> None:
         seen.append(p)
         said.extend(p.findings)
 
-    options = {"batch_size": 32, "engine": "eager", **settings}
+    options: dict[str, Any] = {"batch_size": 32, "engine": "eager", **settings}
     first = train(
         Config(source="rows", **options),
         clusters(),

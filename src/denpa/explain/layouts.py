@@ -7,7 +7,7 @@ appends the bias as a column, or flattens; it never computes, so every number co
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -15,12 +15,24 @@ from denpa.arrays import Array, freeze
 from denpa.errors import ShapeError
 
 
-class ColumnMajor(NamedTuple):
-    """A matrix as one list, column by column.  Source: seed 003 (`rows_length`, `columns_length`, `values`)."""
+@dataclass(frozen=True, slots=True, eq=False)
+class ColumnMajor:
+    """A matrix as one list, column by column; NumPy takes it as the matrix (rows, columns).
+
+    Source: seed 003 (`rows_length`, `columns_length`, `values`).
+    """
 
     rows: int
     columns: int
     values: Array
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.rows, self.columns
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        matrix = self.values.reshape((self.rows, self.columns), order="F")
+        return np.array(matrix, dtype, copy=copy)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from denpa.autodiff import backward
 from denpa.check.verdict import Verdict, compare, tolerance
 from denpa.data import stream
 from denpa.explain.words import T
+from denpa.formatting import number
 from denpa.graph import no_grad
 from denpa.nn import Network
 from denpa.numeric import default_step, line_slope
@@ -43,8 +44,8 @@ def check_network(network: Network, x: Array, t: Array, seed: int) -> GradientCh
         g = np.asarray(gradients[parameter])
         rows += [_row(network, wide, name, entry, g, x, t) for entry in _entries(g, seed, position)]
     method = T(
-        f"central differences extrapolated from {LEVELS} steps, the largest {STEPS[0]:.1e} of the entry's size",
-        f"中心差分を {LEVELS} 段の刻みから外挿（最大の刻みは値の大きさの {STEPS[0]:.1e} 倍）",
+        f"central differences extrapolated from {LEVELS} steps, the largest {number(STEPS[0], 2)} of the entry's size",
+        f"中心差分を {LEVELS} 段の刻みから外挿（最大の刻みは値の大きさの {number(STEPS[0], 2)} 倍）",
     )
     return GradientCheck(rows=tuple(rows), tolerance=tolerance(np.float64), samples=len(x), method=method)
 

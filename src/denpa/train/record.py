@@ -31,7 +31,7 @@ class Epoch(TypedDict, total=False):
     learning_rate: float | None
     seconds: float | None  # wall time of this epoch
     rows_per_second: float | None
-    gradient_norms: dict[str, float]  # parameter name -> Euclidean norm of ∂L/∂parameter, mean over the epoch's batches
+    gradient_norms: dict[str, float]  # parameter name -> ‖∂L/∂parameter‖, mean over up to 8 batches after the epoch
 
 
 @dataclass(frozen=True, kw_only=True)
