@@ -19,7 +19,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "src" / "denpa"
 
 # A unit is a module or a folder directly under src/denpa.  It imports from lower floors; inside a folder, freely.
 FLOORS = {
-    0: {"errors", "arrays", "durable", "tensorfile", "formatting"},
+    0: {"errors", "arrays", "durable", "tensorfile", "formatting", "toml"},
     1: {"graph", "primitive", "tree"},
     2: {"ops", "blackbox"},
     3: {"autodiff", "transforms", "numeric", "check", "contract", "formula"},
@@ -36,6 +36,7 @@ SIDEWAYS = {
     ("arrays", "errors"),
     ("durable", "errors"),
     ("tensorfile", "errors"),
+    ("toml", "errors"),
     ("primitive", "graph"),
     ("tree", "graph"),
     ("transforms", "autodiff"),

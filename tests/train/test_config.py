@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
+from denpa import toml
 from denpa.errors import UsageError
-from denpa.train import toml
 from denpa.train.config import Config
 
 texts = st.text(st.characters(codec="utf-8"), max_size=20)

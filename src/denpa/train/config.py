@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from denpa import toml
 from denpa.errors import UsageError
 from denpa.nn import ACTIVATIONS, init, optim, schedules
 from denpa.nn.choices import choose, number, whole
-from denpa.train import toml
 
 SEED_MAX = (1 << 64) - 1
 ENGINES = ("auto", "eager", "native", "native!")

@@ -1,4 +1,4 @@
-"""A flat settings file: one `key = value` a line, written so that the standard library's tomllib reads it back."""
+"""Settings files: `key = value` lines and tables, written so that the standard library's tomllib reads them back."""
 
 from __future__ import annotations
 
@@ -16,8 +16,12 @@ Value = str | bool | int | float | list[Any] | tuple[Any, ...]
 def dumps(values: Mapping[str, Value | None], comment: str = "") -> str:
     """Lines of TOML in the order given; None is left out (TOML has no null).  UsageError for what UTF-8 cannot hold."""
     lines = [f"# {line}" for line in comment.splitlines()]
-    lines += [f"{key} = {_value(value)}" for key, value in values.items() if value is not None]
-    text = "\n".join(lines) + "\n"
+    lines += [f"{key} = {value_of(value)}" for key, value in values.items() if value is not None]
+    return checked("\n".join(lines) + "\n")
+
+
+def checked(text: str) -> str:
+    """The text itself.  UsageError for what UTF-8 cannot hold."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
@@ -27,10 +31,10 @@ def dumps(values: Mapping[str, Value | None], comment: str = "") -> str:
     return text
 
 
-def _value(value: Value) -> str:
+def value_of(value: Value) -> str:
     """JSON's form, which is also TOML's for these types, but for DEL and for whole floats (1e+16 and 2.0 are both)."""
     if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(_value(v) for v in value) + "]"
+        return "[" + ", ".join(value_of(v) for v in value) + "]"
     if isinstance(value, float):
         if not math.isfinite(value):
             raise UsageError("a setting is not a finite number", got=repr(value))
