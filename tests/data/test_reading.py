@@ -46,7 +46,7 @@ def npy_file() -> bytes:
         (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
         (b"\x89PNG\r\n\x1a\n", "a picture"),
         (b"\x80\x05\x95", "never read"),
-        (b"\x28\xb5\x2f\xfd\0", "Zstandard"),
+        (b"\x28\xb5\x2f\xfd\0", "the zstd data is damaged"),
         (gz(npz(x=np.ones(2))), "an archive inside gzip"),
         (b"\0\0\x07\x03", "not an IDX file"),
         (b"PK,y\n1,2\n2,3\n", ""),  # a column called PK is no archive

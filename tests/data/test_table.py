@@ -77,7 +77,7 @@ def test_any_names_or_an_error(names: list[str], tmp_path_factory: pytest.TempPa
     try:
         data = read(path, target=names[-1])
     except DataError:
-        assert NUMERIC.intersection("".join(names)) or DELIMITING.intersection("".join(names))
+        assert NUMERIC.intersection("".join(names).lower()) or DELIMITING.intersection("".join(names))
     else:
         assert (*data.input_names, data.target_name) == tuple(names)
 
@@ -135,8 +135,8 @@ BAD = {
     "one value": ("a,y\n1,2\n2,2.0\n", ["one value only"]),
     "identifiers": ("a,y\n1,p\n2,q\n3,r\n", ["an identifier or free text", "3 different labels in 3 rows"]),
     "two delimiters": ("a,b;y\n1,2;3\n", ["the delimiter cannot be told", "a comma and a semicolon"]),
-    "UTF-16": ("a,b,y\n1,2,3\n".encode("utf-16"), ["not UTF-8", "UTF-16", "iconv -f UTF-16"]),
-    "cp932": ("年齢,身長,y\n1,2,3\n".encode("cp932"), ["not UTF-8", "line 1, byte 1", "cp932", "iconv -f CP932"]),
+    "UTF-16, cut off": ("a,b,y\n1,2,3\n".encode("utf-16")[:-1], ["not UTF-16", "truncated data", "--encoding"]),
+    "cp932": ("年齢,身長,y\n1,2,3\n".encode("cp932"), ["not UTF-8", "line 1, byte 1", "cp932", "--encoding cp932"]),
     "Latin-1": ("a,Genève,y\n1,2,3\n".encode("latin-1"), ["not UTF-8", "line 1, byte 6", "bytes that are no UTF-8"]),
     "late bytes": (GOOD.encode() + b"1,2,\xff\n", ["not UTF-8", "line 5, byte 31"]),
     "binary": (bytes(range(256)), ["NUL"]),

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import chain, islice
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Protocol
 
 from denpa.data.cells import fault
-from denpa.data.files import MIB, DataFile, Stream, listed, shown
+from denpa.data.files import MIB, DataFile, listed, shown
+from denpa.data.source import ENCODINGS, Dialect, Piece
 from denpa.errors import DataError
+
+UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a vertical bar"}
 LONGEST_LINE = 16 * MIB  # 100,000 columns of 20 characters take 2 MiB; a file without line ends must not fill memory
@@ -20,40 +24,75 @@ CHUNK = 1 << 16  # cells converted at a time: about 4 MiB of Python strings
 _JAPANESE = re.compile("[\u3041-\u30ff]|[\u4e00-\u9fff]{2}")
 
 
-@dataclass(frozen=True)
-class Chunk:
-    """Consecutive records: their cells, and the line each begins on (from 1)."""
-
-    rows: list[list[str]]
-    lines: list[int]
+class Bytes(Protocol):
+    def read(self, size: int) -> bytes: ...
 
 
-class Records:
-    """The records of a CSV file: `header` with its line, then `chunks()` once.  DataError for all that is no table."""
+class Reader(Protocol):
+    """What `csv.reader` makes."""
 
-    def __init__(self, file: DataFile) -> None:
-        self.where = file.where
+    line_num: int
+
+    def __next__(self) -> list[str]: ...
+
+
+class CsvSource:
+    """A CSV file as a `source.TableSource`, its dialect found out where it is not given.
+
+    DataError for all that is no table: at once for its beginning, while reading for the rest.
+    """
+
+    unit = "line"
+
+    def __init__(self, file: DataFile, dialect: Dialect | None = None) -> None:
+        self._file = file
+        self.where, self.sha256 = file.where, file.sha256
         file.verify()
-        lines = decoded_lines(file.stream(), file.where)
-        sample = list(islice(lines, SAMPLE))
-        self.delimiter = find_delimiter(sample, file.where)
-        self._reader = csv.reader(chain(sample, lines), delimiter=self.delimiter, skipinitialspace=True, strict=True)
-        self._records = self._cut()
-        self.header_line, self.header = next(self._records, (0, []))
+        asked = dialect or Dialect()
+        encoding = asked.encoding or ("utf-16" if file.head(2) in UTF16 else "utf-8")
+        self.dialect = Dialect(asked.delimiter, encoding, asked.header)
+        sample = list(islice(self._lines(), SAMPLE))
+        delimiter = asked.delimiter or find_delimiter(sample, self.where)
+        self.dialect = Dialect(delimiter, encoding, asked.header)
+        line, first = next(self._records(), (0, []))
+        if not first:
+            raise DataError("the file has no header line and no rows", where=self.where, got="only empty lines")
+        if asked.header is False:
+            self.names = tuple(f"c{i}" for i in range(1, len(first) + 1))
+        else:
+            self.names = tuple(name.strip() for name in first)
+            check_header(list(self.names), line, self.where, sure=asked.header is True)
+        self.dialect = Dialect(delimiter, encoding, asked.header is not False)
 
-    def chunks(self) -> Iterator[Chunk]:
-        """The rest of the file in pieces.  DataError when a record has another number of cells than the header."""
-        width = len(self.header)
-        size = max(1, CHUNK // max(1, width))
-        while records := list(islice(self._records, size)):
-            for line, cells in records:
-                if len(cells) != width:
-                    raise self._ragged(line, cells, width)
-            yield Chunk([cells for _, cells in records], [line for line, _ in records])
+    def chunks(self, columns: Sequence[str] | None = None) -> Iterator[Piece]:
+        """DataError when a record has another number of cells than the first."""
+        width, records = len(self.names), self._records()
+        place = {name: i for i, name in enumerate(self.names)}
+        chosen = None if columns is None else [place[name] for name in columns]
+        if self.dialect.header:
+            next(records, None)
+        size = max(1, CHUNK // width)
+        while piece := list(islice(records, size)):
+            lines, rows = zip(*piece, strict=True)
+            if set(map(len, rows)) != {width}:
+                raise self._ragged(*next(one for one in piece if len(one[1]) != width), width)
+            cells = tuple(zip(*rows, strict=True))
+            yield Piece(cells if chosen is None else tuple(cells[i] for i in chosen), lines)
 
-    def _cut(self) -> Iterator[tuple[int, list[str]]]:
+    def _lines(self) -> Iterator[str]:
+        encoding = str(self.dialect.encoding)
+        stream: Bytes = self._file.stream()
+        if encoding == "utf-16":
+            stream, encoding = Recoded(stream, encoding, self.where), "utf-8"
+        return decoded_lines(stream, self.where, encoding)
+
+    def _records(self) -> Iterator[tuple[int, list[str]]]:
+        delimiter = str(self.dialect.delimiter)
+        return self._cut(csv.reader(self._lines(), delimiter=delimiter, skipinitialspace=delimiter != " ", strict=True))
+
+    def _cut(self, reader: Reader) -> Iterator[tuple[int, list[str]]]:
         """(line, cells) of each record; empty lines may only stand at the end."""
-        reader, line, empty = self._reader, 1, 0
+        line, empty = 1, 0
         while True:
             try:
                 cells = next(reader)
@@ -81,24 +120,54 @@ class Records:
     def _ragged(self, line: int, cells: list[str], width: int) -> DataError:
         extra = f"; the first one too many is {shown(cells[width])}" if len(cells) > width else ""
         return DataError(
-            "a line has another number of cells than the header",
+            f"a line has another number of cells than the {'header' if self.dialect.header else 'first line'}",
             where=f"{self.where} line {line:,}",
             got=f"{len(cells):,} cells{extra}",
-            want=f"{width:,} cells, divided by {DELIMITERS[self.delimiter]}",
-            fix="complete or correct the line; quote cells that contain the delimiter",
+            want=f"{width:,} cells, divided by {called(str(self.dialect.delimiter))}",
+            fix="complete or correct the line; quote cells that contain the delimiter; or give another --sep",
         )
 
 
-def decoded_lines(stream: Stream, where: str) -> Iterator[str]:
-    """The lines of a UTF-8 text, with their line ends, without a byte order mark."""
+def called(delimiter: str) -> str:
+    """A delimiter in words."""
+    return DELIMITERS.get(delimiter, shown(delimiter))
+
+
+class Recoded:
+    """A stream in another encoding, read as UTF-8."""
+
+    def __init__(self, stream: Bytes, encoding: str, where: str) -> None:
+        self._stream, self._encoding, self._where = stream, encoding, where
+        self._decoder = codecs.getincrementaldecoder(encoding)()  # of source.ENCODINGS: a closed list
+
+    def read(self, size: int) -> bytes:
+        """About `size` bytes; none only at the end.  DataError for bytes that are not in the encoding."""
+        while True:
+            block = self._stream.read(size)
+            try:
+                text = self._decoder.decode(block, final=not block)
+            except UnicodeDecodeError as error:
+                raise DataError(
+                    f"the text is not {self._encoding.upper()}",
+                    where=self._where,
+                    got=error.reason,
+                    fix="say what it is with --encoding",
+                ) from error
+            if text or not block:
+                return text.encode("utf-8", "surrogatepass")
+
+
+def decoded_lines(stream: Bytes, where: str, encoding: str = "utf-8") -> Iterator[str]:
+    """The lines of a text, with their line ends, without a byte order mark.  encoding: one with ASCII's line feed."""
     offset = 0
     for number, raw in enumerate(_raw_lines(stream, where), start=1):
-        line = raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw
+        marked = number == 1 and encoding == "utf-8"
+        line = raw.removeprefix(b"\xef\xbb\xbf") if marked else raw
         try:
-            text = line.decode("utf-8")
+            text = line.decode(encoding)
         except UnicodeDecodeError as error:
             place = offset + len(raw) - len(line) + error.start
-            raise _not_utf8(where, number, place, raw, stream) from error
+            raise _not_decoded(where, number, place, raw, stream, encoding) from error
         if "\0" in text:
             raise DataError(
                 "a NUL character in the text: not a CSV file, or a damaged one",
@@ -109,7 +178,7 @@ def decoded_lines(stream: Stream, where: str) -> Iterator[str]:
         yield text
 
 
-def _raw_lines(stream: Stream, where: str) -> Iterator[bytes]:
+def _raw_lines(stream: Bytes, where: str) -> Iterator[bytes]:
     rest, count = b"", 0
     while block := stream.read(MIB):
         first, *others = block.split(b"\n")
@@ -129,20 +198,16 @@ def _raw_lines(stream: Stream, where: str) -> Iterator[bytes]:
         yield rest
 
 
-def _not_utf8(where: str, number: int, place: int, raw: bytes, stream: Stream) -> DataError:
-    got, encoding = f"byte 0x{raw[-1]:02x}", "ITS-ENCODING"
-    if raw[:2] in (b"\xff\xfe", b"\xfe\xff") and number == 1:
-        got, encoding = "a UTF-16 byte order mark", "UTF-16"
-    elif _reads_as_cp932(raw + stream.read(1 << 16)):
-        got, encoding = "text that reads as cp932 (Shift_JIS)", "CP932"
-    else:
-        got = "bytes that are no UTF-8"
+def _not_decoded(where: str, number: int, place: int, raw: bytes, stream: Bytes, encoding: str) -> DataError:
+    got, fix = f"bytes that are no {encoding.upper()}", f"say what it is with --encoding ({', '.join(ENCODINGS)})"
+    if encoding == "utf-8" and _reads_as_cp932(raw + stream.read(1 << 16)):
+        got, fix = "text that reads as cp932 (Shift_JIS)", "--encoding cp932"
     return DataError(
-        "the text is not UTF-8",
+        f"the text is not {encoding.upper()}",
         where=f"{where} line {number:,}, byte {place + 1:,}",
         got=got,
-        want="UTF-8, with or without a byte order mark",
-        fix=f"convert it: iconv -f {encoding} -t UTF-8 {where} > utf8.csv",
+        want="UTF-8 or UTF-16 with a byte order mark, or the encoding that --encoding names",
+        fix=fix,
     )
 
 
@@ -171,7 +236,7 @@ def find_delimiter(sample: list[str], where: str) -> str:
             "the delimiter cannot be told",
             where=f"{where} line 1",
             got=f"{' and '.join(DELIMITERS[d] for d in best)} both cut the header into {scores[best[0]][1]} cells",
-            fix="quote the cells that contain the other one",
+            fix="say which one it is with --sep",
         )
     return best[0] if best else ","
 
@@ -188,22 +253,25 @@ def _widths(sample: list[str], delimiter: str) -> list[int]:
     return widths
 
 
-def check_header(names: list[str], line: int, where: str, lone: bool) -> None:
-    """DataError unless the names are one for each column, distinct, and no numbers as a first row of data would be."""
+def check_header(names: list[str], line: int, where: str, sure: bool) -> None:
+    """DataError unless the names are distinct, and, if one is not sure, no numbers as a first row of data would be."""
     place = f"{where} line {line:,}"
-    if not names:
-        raise DataError("the file has no header line and no rows", where=where, got="only empty lines")
-    if _is_data(names):
+    if not sure and _is_data(names):
         raise DataError(
             "the first line holds numbers: there is no header line",
             where=place,
             got=listed(names, 5),
             want="the names of the columns in the first line",
-            fix="add a line with the column names at the top of the file",
+            fix=f"--no-header calls the columns c1 to c{len(names)}; --header takes these as names",
         )
     empty = [i for i, name in enumerate(names, start=1) if not name]
     if empty:
-        raise DataError(f"column {empty[0]} has no name", where=place, got=f"{len(empty)} empty names in {len(names)}")
+        raise DataError(
+            f"column {empty[0]} has no name",
+            where=place,
+            got=f"{len(empty)} empty names in {len(names)}",
+            fix="name it; if the file has no header line, say --no-header",
+        )
     seen: dict[str, int] = {}
     for i, name in enumerate(names, start=1):
         if name in seen:
@@ -212,16 +280,9 @@ def check_header(names: list[str], line: int, where: str, lone: bool) -> None:
                 where=place,
                 got=f"columns {seen[name]} and {i}",
                 want="distinct names in a header line",
-                fix="rename one; if the file has no header line, add one",
+                fix="rename one; if the file has no header line, say --no-header",
             )
         seen[name] = i
-    if len(names) == 1 and not lone:
-        raise DataError(
-            "the table has one column only",
-            where=place,
-            got=f"the header {shown(names[0])}",
-            want=f"at least two columns, divided by {', '.join(DELIMITERS.values())}",
-        )
 
 
 def _is_data(names: list[str]) -> bool:

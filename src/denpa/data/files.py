@@ -1,6 +1,6 @@
 """Opening files nobody vouches for: one handle, its hash, and its bytes in order with every size capped.
 
-A gzip file is decompressed as it is read.  Nothing is allocated for a size that a file merely claims.
+A gzip or Zstandard file is decompressed as it is read.  Nothing is allocated for a size that a file merely claims.
 """
 
 from __future__ import annotations
@@ -14,15 +14,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from denpa.errors import DataError, UsageError
+from denpa.errors import DataError, UsageError, require
 
 MIB = 1 << 20
 EXPANSION = 200  # deflate reaches 1032:1; MNIST is 5:1, sparse tables 30:1, the bombs that were tried 686:1 and 1029:1
 ALLOWANCE = 16 * MIB  # below this size any ratio is harmless, and small files of zeros reach any ratio
 
-GZIP_MAGIC = b"\x1f\x8b"
+MAGICS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+ZSTD_WINDOW = 128 * MIB  # what the zstd program accepts without being asked for more
+ZSTD_STEP = 1 << 10  # compressed bytes a step: a run of one byte makes 128 KiB out of 4, so 32 MiB at most
 
 
 def shown(value: object, limit: int = 60) -> str:
@@ -55,26 +57,69 @@ def check_expansion(compressed: int, expanded: int, where: str) -> None:
         )
 
 
-def damaged_gzip(where: str, why: object) -> DataError:
+def damaged(where: str, packing: str, why: object) -> DataError:
     return DataError(
-        "the gzip data is damaged or cut off",
+        f"the {packing} data is damaged or cut off",
         where=where,
         got=str(why),
-        want="a complete gzip file",
-        fix=f"test it with: gzip -t {where} ; fetch or write it again",
+        want=f"a complete {packing} file",
+        fix=f"test it with: {packing} -t {where} ; fetch or write it again",
     )
 
 
-class Stream:
-    """The bytes of a file from its beginning, decompressed when it is gzip.
+class ZstdFile:
+    """The content of a Zstandard file, of one frame or several.  EOFError when the last is cut off.
 
-    DataError when the gzip data is damaged or expands beyond `check_expansion`, or the file cannot be read.
+    (The package's own reader takes a file that is cut off for one that ends there.)
     """
 
-    def __init__(self, handle: BinaryIO, size: int, where: str, zipped: bool) -> None:
+    def __init__(self, handle: BinaryIO) -> None:
+        self._zstd = require("zstandard", for_="reading Zstandard files", extra="data")
+        self._handle, self._rest, self._ready = handle, b"", bytearray()
+        self._frame: Any = None
+        self._taken = 0
+
+    def read(self, size: int) -> bytes:
+        while len(self._ready) - self._taken < size and self._more():
+            pass
+        piece = bytes(self._ready[self._taken : self._taken + size])
+        self._taken += len(piece)
+        if self._taken > MIB:
+            del self._ready[: self._taken]
+            self._taken = 0
+        return piece
+
+    def _more(self) -> bool:
+        """Decompress one step; False at the end."""
+        data = self._rest or self._handle.read(ZSTD_STEP)
+        self._rest = b""
+        if not data:
+            if self._frame is not None:
+                raise EOFError("the last frame is not complete")
+            return False
+        if self._frame is None:
+            self._frame = self._zstd.ZstdDecompressor(max_window_size=ZSTD_WINDOW).decompressobj()
+        try:
+            self._ready += self._frame.decompress(data)
+        except self._zstd.ZstdError as error:
+            raise EOFError(str(error)) from error
+        if self._frame.eof:
+            self._rest, self._frame = self._frame.unused_data, None
+        return True
+
+
+class Stream:
+    """The bytes of a file from its beginning, decompressed when `packing` says so: "gzip", "zstd" or "".
+
+    DataError when the packed data is damaged or expands beyond `check_expansion`, or the file cannot be read.
+    """
+
+    def __init__(self, handle: BinaryIO, size: int, where: str, packing: str) -> None:
         handle.seek(0)
-        self.size, self.where, self.zipped, self.taken = size, where, zipped, 0
-        self._bytes: BinaryIO | gzip.GzipFile = gzip.GzipFile(fileobj=handle, mode="rb") if zipped else handle
+        self.size, self.where, self.packing, self.taken = size, where, packing, 0
+        self._bytes: BinaryIO | gzip.GzipFile | ZstdFile = handle
+        if packing:
+            self._bytes = ZstdFile(handle) if packing == "zstd" else gzip.GzipFile(fileobj=handle, mode="rb")
 
     def read(self, size: int) -> bytes:
         """The next `size` bytes; fewer only at the end."""
@@ -90,7 +135,7 @@ class Stream:
 
     def _count(self, piece: bytes) -> bytes:
         self.taken += len(piece)
-        if self.zipped:
+        if self.packing:
             check_expansion(self.size, self.taken, self.where)
         return piece
 
@@ -99,33 +144,36 @@ class Stream:
         try:
             yield
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise damaged_gzip(self.where, error) from error
+            raise damaged(self.where, self.packing, error) from error
         except OSError as error:
             raise unreadable(self.where, error) from error
 
 
 @dataclass(frozen=True)
 class DataFile:
-    """One open regular file.  where: its path for messages; size in bytes; sha256 of its bytes as stored."""
+    """One open regular file.  where: its path for messages; size in bytes; sha256 of its bytes as stored.
+
+    packing: "gzip", "zstd" or "".
+    """
 
     handle: BinaryIO
     path: Path
     where: str
     size: int
     sha256: str
-    zipped: bool
+    packing: str
 
     def stream(self) -> Stream:
         """Its bytes from the beginning.  One stream at a time: they share the handle."""
-        return Stream(self.handle, self.size, self.where, self.zipped)
+        return Stream(self.handle, self.size, self.where, self.packing)
 
     def head(self, size: int) -> bytes:
-        """Its first bytes, decompressed when it is gzip."""
+        """Its first bytes, decompressed."""
         return self.stream().read(size)
 
     def verify(self) -> None:
-        """DataError when the gzip data is damaged, cut off or a bomb: told before work is spent on its contents."""
-        if self.zipped:
+        """DataError when packed data is damaged, cut off or a bomb: told before work is spent on its contents."""
+        if self.packing:
             stream = self.stream()
             while stream.read(MIB):
                 pass
@@ -152,10 +200,11 @@ def opened(path: str | Path) -> Iterator[DataFile]:
         try:
             sha256 = hashlib.file_digest(handle, "sha256").hexdigest()
             handle.seek(0)
-            zipped = handle.read(2) == GZIP_MAGIC
+            head = handle.read(4)
         except OSError as error:
             raise unreadable(where, error) from error
-        yield DataFile(handle, Path(path), where, size, sha256, zipped)
+        packing = next((name for magic, name in MAGICS.items() if head.startswith(magic)), "")
+        yield DataFile(handle, Path(path), where, size, sha256, packing)
         if _state(handle) != before:
             raise DataError("the file changed while it was read", where=where, fix="try again when it is complete")
 

@@ -60,7 +60,7 @@ def not_idx(head: bytes, where: str) -> DataError:
 
 def _check_size(file: DataFile, size: int, header: int, shape: tuple[int, ...]) -> None:
     """Before memory is taken: the declared size against what the file can hold."""
-    if file.zipped:
+    if file.packing:
         check_expansion(file.size, size + header, file.where)
     elif file.size != size + header:
         raise _wrong_size(file, f"{file.size - header:,}", size, shape)

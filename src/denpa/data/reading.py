@@ -30,7 +30,6 @@ _FOREIGN = {
     b"\x80\x03": ("a pickle, which is never read: it can run any code", "save its arrays with numpy.savez"),
     b"\x80\x04": ("a pickle, which is never read: it can run any code", "save its arrays with numpy.savez"),
     b"\x80\x05": ("a pickle, which is never read: it can run any code", "save its arrays with numpy.savez"),
-    b"\x28\xb5\x2f\xfd": ("a Zstandard file", "decompress it first: zstd -d"),
     b"BZh9": ("a bzip2 file", "decompress it first: bunzip2"),
     b"\xfd7zXZ": ("an xz file", "decompress it first: unxz"),
 }
@@ -98,9 +97,9 @@ def _kind(file: DataFile) -> str:
     if head.startswith(b"\0\0"):
         raise not_idx(head, file.where)
     if head.startswith((b"PK\3\4", b"PK\5\6")):  # an archive, an empty archive
-        if file.zipped:
+        if file.packing:
             raise DataError(
-                "this is an archive inside gzip", where=file.where, want=_KINDS, fix="decompress it: gunzip"
+                f"this is an archive inside {file.packing}", where=file.where, want=_KINDS, fix="decompress it first"
             )
         return "npz"
     for magic, (what, fix) in _FOREIGN.items():

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from denpa.data.cells import Faults, Floats, numbers
-from denpa.data.csvtext import Chunk, Records, check_header
+from denpa.data.csvtext import CsvSource
 from denpa.data.dataset import Array, Dataset, Inputs
 from denpa.data.files import DataFile, listed, shown
 from denpa.data.targets import MAXIMUM_CLASSES, Labels, RawTargets, Target, decide, follow, too_many_classes
@@ -97,7 +97,7 @@ def read_table(file: DataFile, target: str | None, task: str) -> Dataset:
     target None: the one column that is called target, label, class or y.  DataError for a file that is no strict table
     of finite numbers (but for the target, which may be text) and for a target that cannot be learned.
     """
-    records = Records(file)
+    records = CsvSource(file)
     header = _header(records, lone=False)
     name = target_name(header, target, file.where)
     table = _collect(records, header, [other for other in header if other != name], name, task == "classification")
@@ -107,7 +107,7 @@ def read_table(file: DataFile, target: str | None, task: str) -> Dataset:
 
 def read_table_like(file: DataFile, names: Sequence[str], target: str, classes: tuple[str, ...] | None) -> Dataset:
     """The columns `names` in this order, wherever they stand, and the target in the terms of `classes`."""
-    records = Records(file)
+    records = CsvSource(file)
     header = _header(records, lone=False)
     table = _collect(records, header, names, target_name(header, target, file.where), classes is not None)
     assert table.target is not None
@@ -116,7 +116,7 @@ def read_table_like(file: DataFile, names: Sequence[str], target: str, classes: 
 
 def read_table_inputs(file: DataFile, names: Sequence[str]) -> Inputs:
     """The columns `names` in this order, wherever they stand; others are ignored and listed."""
-    records = Records(file)
+    records = CsvSource(file)
     table = _collect(records, _header(records, lone=True), names, None, False)
     return Inputs(table.values, file.where, file.sha256, columns=table.names, ignored=table.ignored)
 
@@ -135,10 +135,15 @@ def _dataset(file: DataFile, table: Table, name: str, target: Target) -> Dataset
     )
 
 
-def _header(records: Records, lone: bool) -> list[str]:
-    names = [name.strip() for name in records.header]
-    check_header(names, records.header_line, records.where, lone)
-    return names
+def _header(records: CsvSource, lone: bool) -> list[str]:
+    if len(records.names) == 1 and not lone:
+        raise DataError(
+            "the table has one column only",
+            where=records.where,
+            got=f"the header {shown(records.names[0])}",
+            want="at least two columns; if they are divided by something else, say it with --sep",
+        )
+    return list(records.names)
 
 
 def target_name(header: Sequence[str], target: str | None, where: str) -> str:
@@ -166,7 +171,7 @@ def _nearest(name: str, header: Sequence[str]) -> str:
     return f"; did you mean {shown(near[0])}?" if near else ""
 
 
-def _collect(records: Records, header: list[str], names: Sequence[str], target: str | None, as_classes: bool) -> Table:
+def _collect(records: CsvSource, header: list[str], names: Sequence[str], target: str | None, as_classes: bool) -> Table:
     where, place = records.where, {name: i for i, name in enumerate(header)}
     _check_present(names, header, where)
     columns = [place[name] for name in names]
@@ -174,16 +179,16 @@ def _collect(records: Records, header: list[str], names: Sequence[str], target: 
     answers = None if target is None else TargetColumn(target, where)
     rows = 0
     for chunk in records.chunks():
-        rows += len(chunk.rows)
-        cells = list(zip(*chunk.rows, strict=True))
+        rows += len(chunk)
+        cells: list[tuple[str, ...]] = list(chunk.columns)  # type: ignore[arg-type]
         parsed = [numbers(cells[column]) for column in columns]
         good = [values for values in parsed if values is not None]
         if len(good) < len(parsed):
-            _note(faults, parsed, cells, columns, chunk)
+            _note(faults, parsed, cells, columns, chunk.places)
         elif not faults:
             matrix.append(good)
         if answers is not None and target is not None:
-            answers.add(cells[place[target]], chunk.lines)
+            answers.add(cells[place[target]], chunk.places)
     if rows == 0:
         raise DataError(
             "the file has a header line and no rows", where=where, got="0 rows", want="one line for each row"
@@ -197,11 +202,11 @@ def _collect(records: Records, header: list[str], names: Sequence[str], target: 
 
 
 def _note(
-    faults: Faults, parsed: list[Floats | None], cells: list[tuple[str, ...]], columns: list[int], chunk: Chunk
+    faults: Faults, parsed: list[Floats | None], cells: list[tuple[str, ...]], columns: list[int], places: Sequence[int]
 ) -> None:
     for i, values in enumerate(parsed):
         if values is None:
-            faults.add(i, cells[columns[i]], chunk.lines)
+            faults.add(i, cells[columns[i]], places)
 
 
 def _check_present(names: Sequence[str], header: list[str], where: str) -> None:
