@@ -7,9 +7,11 @@ from pathlib import Path
 
 import click
 
+from denpa.cli.arguments import run_argument
+
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@run_argument
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--lang", type=click.Choice(["en", "ja"]), default="en", show_default=True, help="Language of the text.")
 def doctor(run: Path, as_json: bool, lang: str) -> None:

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
+from denpa.cli.arguments import run_argument
 from denpa.cli.documents import FORMATS, by_ending, deliver
 from denpa.errors import UsageError
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@run_argument
 @click.option(
     "--weight", "name", metavar="NAME", help='"W[1][2,7]" and "b[1][2]" as the notation counts; "0.weight[2,7]".'
 )

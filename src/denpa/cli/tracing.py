@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
+from denpa.cli.arguments import run_argument
 from denpa.cli.documents import FORMATS, by_ending, deliver
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@run_argument
 @click.option(
     "--row", "rows", type=int, multiple=True, required=True, help="Row of the data, from 0; repeat for a batch."
 )

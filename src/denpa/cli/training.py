@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from denpa.cli import figures, progress
+from denpa.cli.arguments import RUNS, run_argument, runs_folder
 from denpa.errors import EXIT_INTERRUPTED, DenpaError, UsageError
 from denpa.formatting import duration
 
 if TYPE_CHECKING:
     from denpa.train.training import Trained
-
-RUNS = "denpa-runs"
 
 SHARE = click.FloatRange(0, 1, max_open=True)
 quiet = click.option("-q", "--quiet", is_flag=True, help="Print the result and warnings only.")
@@ -85,7 +84,7 @@ def train(source: str, out: Path | None, quiet: bool, hidden: Any, **options: An
 
     config = Config(source=source, hidden=hidden, **options)
     data = read(source, config.target, config.task)
-    out = out or fresh_folder(RUNS, source)
+    out = out or fresh_folder(runs_folder(), source)
     say = _teller(quiet)
     shape = "×".join(map(str, data.image_shape)) if data.image_shape else f"{data.features} columns"
     say(f"{data.source}: {len(data):,} rows of {shape}" + (f", {len(data.test):,} test rows" if data.test else ""))
@@ -94,7 +93,7 @@ def train(source: str, out: Path | None, quiet: bool, hidden: Any, **options: An
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@run_argument
 @click.option("--epochs", type=int, help="Train on to this many epochs.")
 @click.option("--anyway", is_flag=True, help="Go on although the machine or the libraries changed.")
 @quiet

@@ -13,11 +13,12 @@ from typing import Any
 import click
 
 from denpa.cli import figures
+from denpa.cli.arguments import run_argument
 from denpa.errors import UsageError
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@run_argument
 @click.argument("file")
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Write CSV here instead of printing it.")
 @click.option("--proba", is_flag=True, help="Also one column with the probability of each class.")
@@ -72,7 +73,7 @@ def _harmless(cell: str) -> str:
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@run_argument
 @click.argument("file")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as one JSON object.")
 def evaluate(run: Path, file: str, as_json: bool) -> None:

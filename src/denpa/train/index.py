@@ -95,8 +95,8 @@ def find(reference: str, root: str | Path) -> Path:
         return path
     if (root / reference / INFO).exists():
         return root / reference
-    names = _names(root) if reference else []
-    fits = [n for n in names if n.startswith(reference)] or [n for n in names if n.rpartition("_")[2] == reference]
+    there = names(root) if reference else []
+    fits = [n for n in there if n.startswith(reference)] or [n for n in there if n.rpartition("_")[2] == reference]
     if len(fits) > 1:
         raise UsageError(
             f"{len(fits)} runs begin with {reference!r}",
@@ -126,7 +126,7 @@ def _special(reference: str, root: Path) -> str:
     return min(alike, key=lambda entry: (entry.best_valid_loss, entry.created)).name
 
 
-def _names(root: Path) -> list[str]:
+def names(root: Path) -> list[str]:
     """Folders that hold a run.json; symbolic links to folders are not runs."""
     if not root.is_dir():
         return []
@@ -187,7 +187,7 @@ def _connect(path: Path | str) -> sqlite3.Connection:
 def _refresh(root: Path, database: sqlite3.Connection) -> None:
     """Read the runs that changed since the index was written; forget those that are gone."""
     known = dict(database.execute("SELECT name, stamp FROM runs"))
-    present = {name: _stamp(root / name) for name in _names(root)}
+    present = {name: _stamp(root / name) for name in names(root)}
     changed = [name for name, stamp in present.items() if known.get(name) != stamp]
     gone = known.keys() - present.keys()
     if not changed and not gone:
