@@ -457,3 +457,9 @@ def test_bad_requests() -> None:
 
 def test_empty_arguments() -> None:
     assert check(lambda x, y: F["sum"](x) + y, np.zeros((0, 3)), 1.0)
+
+
+def test_a_numerical_zero_is_trusted_to_a_size_and_not_to_a_share() -> None:
+    table = str(dp.check(lambda x: dp.cos(x).sum(), np.zeros(3)))
+    assert "inf" not in table
+    assert "±2e-12" in table

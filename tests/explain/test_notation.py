@@ -50,6 +50,9 @@ def test_the_layouts_are_those_of_the_texts() -> None:
     assert np.array_equal(x @ written["weight"] + written["bias"], x @ W.T + b)
     perl = notation("003").layout.write_weights(W, b)["weight"]
     assert (perl.rows, perl.columns, perl.values.tolist()) == (2, 3, [0, 3, 1, 4, 2, 5])
+    assert np.shape(perl) == (2, 3)
+    assert np.array_equal(np.asarray(perl), W)
+    assert np.asarray(perl, np.float32).dtype == np.float32
     assert notation("pytorch").layout.write_weights(W, b)["weight"] is not None
 
 

@@ -103,7 +103,7 @@ def _table(rows: Sequence[Row]) -> list[str]:
             f"{r.analytic:.10g}",
             f"{r.numeric:.10g}",
             f"{abs(r.analytic - r.numeric):.1e}",
-            f"{r.trust:.0e}",
+            f"{r.trust:.0e}" if r.numeric else f"±{r.error:.0e}",  # nothing is a share of 0
             str(r.verdict),
             r.how,
         )

@@ -7,10 +7,11 @@ Source: DESIGN of the explain panel; seed 002 (paths), seed 000 (numerical diffe
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Any, Literal, TypeAlias
+from functools import cached_property, wraps
+from inspect import signature
+from typing import Any, Literal, ParamSpec, TypeAlias
 
 import numpy as np
 
@@ -28,6 +29,7 @@ from denpa.numeric import line_slope
 Level: TypeAlias = Literal["auto", "units", "operations"]
 EPS = float(np.finfo(np.float64).eps)
 RATE = 0.1
+_P = ParamSpec("_P")
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,15 @@ def explanation(
     reduction: str | None = None,
     names: Sequence[str] = (),
 ) -> Explanation:
-    """The figures of `explain`, as values."""
+    """Why ∂loss/∂(one element) is the number it is: as values here, as a Document by `explain`.
+
+    graph_or_network: a Network, a Sequential with loss (and reduction), or a recorded Graph or Tensor of shape ().
+    name: "W[1][2,7]" or "b[1][2]", counted as the notation counts, or "0.weight[2,7]", any named value, from 0.
+    x (batch, n_in), t: the samples of a network; row: one of them, from 0, so that the loss is that sample's.
+    names: of the samples, where they have some.  top: how many paths to list.  level: "units" goes from unit to unit,
+    "operations" through every recorded operation.  learning_rate: of the update that is foretold.
+    UsageError for names, GradientError when the loss does not depend on the element.
+    """
     if level not in ("auto", "units", "operations"):
         raise UsageError("unknown level", where=user_line(), got=repr(level)[:60], want="auto, units or operations")
     if not (math.isfinite(learning_rate) and learning_rate > 0):
@@ -165,48 +175,21 @@ def explanation(
     )
 
 
-def explain(
-    graph_or_network: Any,
-    name: str,
-    *,
-    x: Any = None,
-    t: Any = None,
-    row: int | None = None,
-    notation: str | Notation = "001",
-    top: int = 10,
-    level: Level = "auto",
-    learning_rate: float = RATE,
-    loss: str | None = None,
-    reduction: str | None = None,
-    names: Sequence[str] = (),
-) -> Document:
-    """Why ∂loss/∂(one element) is the number it is, as a Document; `explanation` gives the same as values.
+def _in_words(figures: Callable[_P, Explanation]) -> Callable[_P, Document]:
+    """The same function, which says in words what `figures` gives."""
 
-    graph_or_network: a Network, a Sequential with loss (and reduction), or a recorded Graph or Tensor of shape ().
-    name: "W[1][2,7]" or "b[1][2]", counted as the notation counts, or "0.weight[2,7]", any named value, from 0.
-    x (batch, n_in), t: the samples of a network; row: one of them, from 0, so that the loss is that sample's.
-    names: of the samples, where they have some.  top: how many paths to list.  level: "units" goes from unit to unit,
-    "operations" through every recorded operation.  learning_rate: of the update that is foretold.
-    UsageError for names, GradientError when the loss does not depend on the element.
-    """
-    from denpa.explain.number_words import document
+    @wraps(figures)
+    def explain(*args: _P.args, **options: _P.kwargs) -> Document:
+        from denpa.explain.number_words import document
 
-    return document(
-        explanation(
-            graph_or_network,
-            name,
-            x=x,
-            t=t,
-            row=row,
-            notation=notation,
-            top=top,
-            level=level,
-            learning_rate=learning_rate,
-            loss=loss,
-            reduction=reduction,
-            names=names,
-        )
-    )
+        return document(figures(*args, **options))
+
+    explain.__name__ = explain.__qualname__ = "explain"
+    explain.__dict__["__signature__"] = signature(figures).replace(return_annotation="Document")
+    return explain
+
+
+explain = _in_words(explanation)
 
 
 def _moved(value: Array, at: tuple[int, ...], by: float) -> Array:

@@ -53,26 +53,7 @@ class Constant(_Described):
 
 
 @dataclass(frozen=True)
-class Step(_Described):
-    """rate · factor^⌊step / every⌋."""
-
-    learning_rate: float
-    every: float
-    factor: float = 0.1
-
-    def __post_init__(self) -> None:
-        _rate(self.learning_rate)
-        number("every", self.every, 0, open_low=True)
-        number("factor", self.factor, 0, 1, open_low=True)
-
-    def __call__(self, step: int) -> float:
-        return float(self.learning_rate * self.factor ** (step // self.every))
-
-
-@dataclass(frozen=True)
-class Exponential(_Described):
-    """rate · factor^(step / every)."""
-
+class _Decay(_Described):
     learning_rate: float
     every: float
     factor: float
@@ -82,17 +63,27 @@ class Exponential(_Described):
         number("every", self.every, 0, open_low=True)
         number("factor", self.factor, 0, 1, open_low=True)
 
+
+@dataclass(frozen=True)
+class Step(_Decay):
+    """rate · factor^⌊step / every⌋."""
+
+    factor: float = 0.1
+
+    def __call__(self, step: int) -> float:
+        return float(self.learning_rate * self.factor ** (step // self.every))
+
+
+@dataclass(frozen=True)
+class Exponential(_Decay):
+    """rate · factor^(step / every)."""
+
     def __call__(self, step: int) -> float:
         return float(self.learning_rate * self.factor ** (step / self.every))
 
 
 @dataclass(frozen=True)
-class Cosine(_Described):
-    """From rate to floor · rate along half a cosine within `steps`, then constant.
-
-    Source: I. Loshchilov, F. Hutter, SGDR: stochastic gradient descent with warm restarts, ICLR 2017, (5), no restart.
-    """
-
+class _Fall(_Described):
     learning_rate: float
     steps: float
     floor: float = 0.0
@@ -101,6 +92,14 @@ class Cosine(_Described):
         _rate(self.learning_rate)
         number("steps", self.steps, 0, open_low=True)
         number("floor", self.floor, 0, 1)
+
+
+@dataclass(frozen=True)
+class Cosine(_Fall):
+    """From rate to floor · rate along half a cosine within `steps`, then constant.
+
+    Source: I. Loshchilov, F. Hutter, SGDR: stochastic gradient descent with warm restarts, ICLR 2017, (5), no restart.
+    """
 
     def __call__(self, step: int) -> float:
         u = min(step / self.steps, 1.0)
@@ -108,17 +107,8 @@ class Cosine(_Described):
 
 
 @dataclass(frozen=True)
-class Linear(_Described):
+class Linear(_Fall):
     """From rate to floor · rate along a straight line within `steps`, then constant."""
-
-    learning_rate: float
-    steps: float
-    floor: float = 0.0
-
-    def __post_init__(self) -> None:
-        _rate(self.learning_rate)
-        number("steps", self.steps, 0, open_low=True)
-        number("floor", self.floor, 0, 1)
 
     def __call__(self, step: int) -> float:
         u = min(step / self.steps, 1.0)
