@@ -94,7 +94,8 @@ def _cell(cell: Cell, language: Language) -> str:
     return shorten(_words(cell, language).replace("\n", " "), CELL)
 
 
-def _table(table: Table, language: Language) -> Iterator[str]:
+def table_lines(table: Table, language: Language = "en") -> Iterator[str]:
+    """A table alone, line by line: numbers to the right, a rule under the headings, thinned where it is folded."""
     kept = thin_rows(len(table.rows), ROWS, set(table.keep)) if table.folded else range(len(table.rows))
     rows = [[_cell(cell, language) for cell in table.rows[i]] for i in kept]
     heads = [_words(words, language) for words in table.headings]
@@ -147,7 +148,7 @@ def _chart(chart: Chart, language: Language) -> Iterator[str]:
             heads = (f"{in_language(chart.row_label, language)}\\{in_language(chart.column_label, language)}",)
             rows = zip(chart.row_names, chart.counts, strict=True)
             if len(chart.column_names) <= 20:
-                yield from _table(Table(heads + chart.column_names, tuple((n, *c) for n, c in rows)), language)
+                yield from table_lines(Table(heads + chart.column_names, tuple((n, *c) for n, c in rows)), language)
         case Scatter():
             points = _words(_POINTS, language).format(number(len(chart.x)))
             yield f"{_words(chart.y_label, language)} / {_words(chart.x_label, language)} {points}"
@@ -182,7 +183,7 @@ def _block(block: Block, language: Language, size: int) -> Iterator[str]:
         case Formula():
             yield "  " + plain(block.plain)
         case Table():
-            yield from _table(block, language)
+            yield from table_lines(block, language)
         case Highlights():
             rows = tuple((item.name, item.value, item.remark) for item in block.items)
             names = max((columns(_words(name, language)) for name, _, _ in rows), default=0)
