@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.train import worker
 
-from denpa.engine import lower
+from denpa.engine import lower, plan  # noqa: F401  plan brings all rules
 from denpa.errors import UsageError
 from denpa.train import machine, training
 from denpa.train.training import resume, train
@@ -71,5 +71,7 @@ def test_another_compiler_is_named_on_resume(tmp_path: Path, monkeypatch: pytest
     with pytest.raises(UsageError, match=r"compiler: numba .* then, numba 99 now"):
         resume(tmp_path / "run", data, epochs=2)
     said: list[str] = []
-    assert resume(tmp_path / "run", data, epochs=2, anyway=True, warn=said.append).finished
+    chosen: list[str] = []
+    assert resume(tmp_path / "run", data, epochs=2, anyway=True, warn=said.append, say=chosen.append).finished
     assert any("numba 99" in line for line in said)
+    assert chosen == ["engine: native, as the run began"]

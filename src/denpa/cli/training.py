@@ -101,7 +101,7 @@ def resume(run: Path, epochs: int | None, anyway: bool, quiet: bool) -> int:
     """Continue RUN, however it ended, to the bits of a run that was never interrupted."""
     from denpa.train.training import resume as go
 
-    return _run(lambda **hooks: go(run, epochs=epochs, anyway=anyway, **hooks), run, quiet)
+    return _run(lambda **hooks: go(run, epochs=epochs, anyway=anyway, say=_teller(quiet), **hooks), run, quiet)
 
 
 def command_line() -> str:
@@ -151,13 +151,13 @@ def _result(trained: Trained) -> None:
     click.echo(f"report: {report}")
 
 
-def write_report(trained: Trained) -> Path:
-    """report.html in the run folder; its path."""
+def write_report(trained: Trained, out: Path | None = None) -> Path:
+    """The report as a page, report.html in the run folder if no other place is given; its path."""
     from denpa import durable
     from denpa.draw.html import page
     from denpa.train.recording import record_of
     from denpa.train.report import report
 
-    path = trained.run.path / "report.html"
+    path = out or trained.run.path / "report.html"
     durable.write(path, page(report(record_of(trained))).encode(), what="the report")
     return path

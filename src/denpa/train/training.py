@@ -102,11 +102,12 @@ def resume(
     on_progress: Callable[[Progress], None] = _nothing,
     should_stop: Callable[[], bool] = lambda: False,
     warn: Callable[[str], None] = _nothing,
+    say: Callable[[str], None] = _nothing,
 ) -> Trained:
     """Continue a run that was stopped, killed or has failed, to the bits it would have had without that.
 
     data: the run's source if it is in memory already.  epochs: a new, larger number of epochs, for a finished run too.
-    anyway: go on although libraries or processor changed, and with it perhaps the last bits.
+    anyway: go on although libraries or processor changed, and with it perhaps the last bits.  say, warn: see `train`.
     UsageError when the run is finished or held by another process; DataError when its data changed; ModelFileError when
     no checkpoint is left.
     """
@@ -124,6 +125,7 @@ def resume(
         inputs, targets, rows = encodings(config, data)
         network = build_network(config, inputs, targets)
         at = loop.start(network, config) if at is None else at
+        say(f"engine: {engine(config.engine).name}, as the run began")
         _check_place(run, config, at, network)
         _check_machine(at, config, anyway, warnings)
         durable.remove([p for p in checkpoint.saved(run.path) if p.name > at.name], what="a damaged checkpoint")
