@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -96,11 +96,14 @@ def targets_for(network: Network, encoded: Array) -> Array:
     return rows
 
 
-def evaluate(result: Forward, targets: Array, encoding: TargetEncoding, guess: Array) -> Evaluation:
+def evaluate(result: Forward, targets: Array, encoding: TargetEncoding, guess: Array | None) -> Evaluation:
     """The figures of `result` for `targets`: class numbers (n,), or numbers (n,) or (n, k) in their own unit.
 
-    guess: what the baseline always says: a class number, or the training targets' mean (k,).
+    guess: what the baseline always says: a class number, or the training targets' mean (k,); None: no baseline.
     """
+    if guess is None:
+        stand_in = np.zeros(1 if encoding.kind == "classes" else encoding.outputs, np.int64)
+        return replace(evaluate(result, targets, encoding, stand_in.squeeze()), baseline={}, baseline_name="")
     if encoding.kind == "classes":
         return _classes(result, targets, encoding, int(guess))
     return _numbers(result, targets, encoding, guess)

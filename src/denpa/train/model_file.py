@@ -31,12 +31,13 @@ FORMAT = 1
 
 @dataclass(frozen=True, eq=False)
 class Predictor:
-    """A trained network with its encodings.  guess: what the baseline says; about: what it was trained on."""
+    """A trained network with its encodings.  guess: what the baseline says, None when the training data is not known;
+    about: what it was trained on."""
 
     network: Network
     inputs: InputEncoding
     targets: TargetEncoding
-    guess: Array
+    guess: Array | None
     about: dict[str, Any]
 
     def outputs(self, rows: Any) -> Array:
@@ -102,7 +103,7 @@ def save_model(path: Path, predictor: Predictor) -> None:
         "network": predictor.network.spec(),
         "inputs": predictor.inputs.to_json(),
         "targets": predictor.targets.to_json(),
-        "guess": np.asarray(predictor.guess).tolist(),
+        "guess": None if predictor.guess is None else np.asarray(predictor.guess).tolist(),
         "about": predictor.about,
     }
     durable.write(path, tensorfile.encode(arrays, about), what="the model")
@@ -167,7 +168,9 @@ def _check_finite(arrays: Mapping[str, Array], where: str) -> None:
             raise ModelFileError("a parameter of the model is NaN or infinite", where=where, got=repr(name)[:60])
 
 
-def _guess(value: Any, targets: TargetEncoding, where: str) -> Array:
+def _guess(value: Any, targets: TargetEncoding, where: str) -> Array | None:
+    if value is None:
+        return None
     classes = targets.kind == "classes"
     good = (
         (type(value) is int and 0 <= value < targets.outputs)
