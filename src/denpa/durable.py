@@ -8,9 +8,13 @@ Source: Pillai et al., "All File Systems Are Not Created Equal", OSDI 2014.
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from denpa.errors import TrainingError
 
@@ -56,6 +60,53 @@ def _write_synced(path: Path, data: bytes | bytearray) -> None:
         while view:  # a raw write may take a part only, just before the disk is full
             view = view[file.write(view) or 0 :]
         os.fsync(file.fileno())
+
+
+@contextmanager
+def replacing(path: Path, *, what: str = "the file") -> Iterator[BinaryIO]:
+    """A new file to be written piece by piece; when the block ends it is at `path`, on the disk, and whole.
+
+    It is locked until then, so that `abandoned` can tell it from what a killed process left.  TrainingError when it
+    cannot be saved; however the block fails, nothing is left of it and what was at `path` is untouched.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY}")
+    try:
+        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+        with os.fdopen(descriptor, "r+b", buffering=0) as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            try:
+                yield file
+                os.fsync(file.fileno())
+                os.replace(temporary, path)
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
+        sync_folder(path.parent)
+    except OSError as error:
+        raise not_saved(what, path, error, 0) from error
+
+
+def abandoned(folder: Path) -> list[Path]:
+    """Files of `replacing` whose writer was killed, in a folder that several processes write to."""
+    found = []
+    for path in leftovers(folder):
+        try:
+            with open(path, "rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:  # locked by its writer, or gone already
+            continue
+        found.append(path)
+    return found
+
+
+def cache_folder() -> Path:
+    """$DENPA_CACHE, or denpa's folder in the user's cache folder."""
+    if given := os.environ.get("DENPA_CACHE"):
+        return Path(given)
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "denpa"
+    base = os.environ.get("LOCALAPPDATA") if sys.platform == "win32" else os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "denpa"
 
 
 def append(path: Path, data: bytes, *, what: str = "the file") -> None:

@@ -120,7 +120,7 @@ class Members:
         return found[skipped : skipped + stop - start].astype(np.int64, copy=False)
 
     def _chosen(self, places: Rows) -> Rows:
-        if len(places) and not (0 <= places.min() and places.max() < len(self)):
+        if len(places) and not (places.min() >= 0 and places.max() < len(self)):
             raise IndexError("a place outside of these rows")
         found = np.empty(len(places), np.int64)
         for block in np.unique(np.searchsorted(self._ends, places, "right") - 1).tolist():

@@ -20,6 +20,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from denpa.durable import cache_folder
 from denpa.errors import DenpaError, require
 
 FORMAT = b"denpa kernel 1\n"
@@ -53,16 +54,6 @@ class Statistics:
 
 statistics = Statistics()
 watchers: list[Callable[[Kernel], None]] = []  # called before a kernel is compiled: the first use shows what it does
-
-
-def cache_folder() -> Path:
-    """$DENPA_CACHE, or denpa's folder in the user's cache folder."""
-    if given := os.environ.get("DENPA_CACHE"):
-        return Path(given)
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "denpa"
-    base = os.environ.get("LOCALAPPDATA") if sys.platform == "win32" else os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "denpa"
 
 
 @cache

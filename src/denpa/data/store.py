@@ -1,0 +1,263 @@
+"""Rows in a file that may be larger than memory: written once in pieces, then read by row number.
+
+A store is a header page and fixed-size records; a record has a row's inputs, targets and weight side by side, so that a
+row costs one look-up. Rows by number are taken through a memory map in windows: the map is given back window by
+window, so that the process holds a few MiB of the file while the system's own cache keeps all of it warm.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import mmap
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from denpa import durable
+from denpa.data.dataset import Array
+from denpa.errors import DataError, ModelFileError, UsageError
+
+MAGIC = b"denpa rows 1\n"
+PAGE = 1 << 20  # of the header, most of it a hole that takes no disk: the names of 10,000 classes fit
+WINDOW = 1 << 26  # bytes of the file that are mapped at a time
+AHEAD = 1 << 28  # bytes between two looks at the free space
+SEQUENCE = 1 << 22  # bytes read at a time where rows follow each other
+_KINDS = {"<f4", "<f8", "|u1", "<i8"}
+
+
+@dataclass(frozen=True)
+class Field:
+    """One array of a store: its name, dtype and the shape of one row's part, () for a number."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+
+
+class Store:
+    """An open store.  ModelFileError unless it is whole, ours, and about `key`."""
+
+    def __init__(self, path: Path, key: str) -> None:
+        self.path, self.key = path, key
+        try:
+            self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except OSError as error:
+            raise _damaged(path, error.strerror or str(error)) from error
+        try:
+            header = _header(self._descriptor, path)
+            self.rows, self.fields, self.about = _described(header, key, path)
+            self.dtype = _record(self.fields)
+            size, want = os.fstat(self._descriptor).st_size, PAGE + self.rows * self.dtype.itemsize
+            if size != want:
+                raise _damaged(path, f"{size:,} bytes instead of {want:,}")
+            self._map = mmap.mmap(self._descriptor, 0, prot=mmap.PROT_READ)
+            self._map.madvise(mmap.MADV_RANDOM)  # what is read ahead of a random row is not needed
+        except BaseException:
+            os.close(self._descriptor)
+            raise
+
+    def __len__(self) -> int:
+        return self.rows
+
+    def __del__(self) -> None:
+        if hasattr(self, "_map"):
+            os.close(self._descriptor)
+
+    def array(self, name: str) -> Stored:
+        """One field as an array that is read when it is indexed."""
+        return Stored(self, next(field for field in self.fields if field.name == name))
+
+    def between(self, start: int, stop: int) -> Array:
+        """Records start … stop − 1, read as they follow each other."""
+        found = np.empty(max(0, stop - start), self.dtype)
+        view, at = memoryview(found).cast("B") if len(found) else memoryview(b""), PAGE + start * self.dtype.itemsize
+        while view:
+            count = os.preadv(self._descriptor, [view[:SEQUENCE]], at)
+            if not count:
+                raise _damaged(self.path, f"it ends at byte {at:,}")
+            view, at = view[count:], at + count
+        return found
+
+    def visit(self, rows: npt.NDArray[np.int64], look: Callable[[Array, Array], None]) -> None:
+        """Call look(places, records), records being those of rows[places], until each of `rows`, (m,), was there.
+
+        One window of the file is in memory at a time, so it is gone through once, upward.
+        """
+        if not len(rows):
+            return
+        ascending = np.argsort(rows)
+        chosen = rows[ascending]
+        if chosen[0] < 0 or chosen[-1] >= self.rows:
+            raise IndexError("a row outside of the store")
+        item = self.dtype.itemsize
+        per = max(1, WINDOW // item)
+        # The array lives in this call only: a map cannot be closed while an array is made of it.
+        records = np.frombuffer(self._map, self.dtype, offset=PAGE)
+        numbers = np.arange(chosen[0] // per, chosen[-1] // per + 2) * per
+        cuts = np.searchsorted(chosen, numbers)
+        for number, first, last in zip(numbers.tolist(), cuts[:-1].tolist(), cuts[1:].tolist(), strict=False):
+            if first == last:
+                continue
+            piece = records.take(chosen[first:last])
+            start = (PAGE + number * item) // mmap.PAGESIZE * mmap.PAGESIZE
+            end = min(PAGE + (number + per) * item, len(self._map))
+            self._map.madvise(mmap.MADV_DONTNEED, start, end - start)
+            look(ascending[first:last], piece)
+
+    def take(self, rows: npt.NDArray[np.int64]) -> Array:
+        """The records of these rows, (m,), in their order."""
+        found = np.empty(len(rows), self.dtype)
+
+        def place(places: Array, records: Array) -> None:
+            found[places] = records
+
+        self.visit(rows, place)
+        return found
+
+
+class Stored:
+    """A field of a store in an array's place: indexing by slices and row numbers reads, everything else is refused.
+
+    To ask for all of it at once is a UsageError: it may be larger than memory.
+    """
+
+    def __init__(self, store: Store, field: Field) -> None:
+        self.store, self.field = store, field
+        self.dtype = np.dtype(field.dtype)
+        self.shape = (len(store), *field.shape)
+        self.ndim = len(self.shape)
+        self.size = math.prod(self.shape)
+
+    def __len__(self) -> int:
+        return len(self.store)
+
+    def __getitem__(self, rows: Any) -> Any:
+        if isinstance(rows, slice):
+            start, stop, step = rows.indices(len(self))
+            if step == 1:
+                return np.ascontiguousarray(self.store.between(start, max(start, stop))[self.field.name])
+            rows = np.arange(start, stop, step)
+        chosen = np.asarray(rows)
+        if chosen.dtype == np.bool_:
+            chosen = np.flatnonzero(chosen)
+        if chosen.ndim == 0:
+            return self.store.between(int(chosen), int(chosen) + 1)[self.field.name][0]
+        return np.ascontiguousarray(self.store.take(chosen.astype(np.int64, copy=False))[self.field.name])
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        raise UsageError(
+            "these rows are kept on the disk because they may be larger than memory: they are taken in pieces",
+            where=str(self.store.path),
+            got=f"a use of all {len(self):,} rows at once",
+            fix='index it: rows[0:1000]; or train with stream = "no" if they fit',
+        )
+
+    def setflags(self, write: bool = False) -> None:
+        """A store cannot be written to."""
+
+
+def write_store(
+    path: Path,
+    key: str,
+    fields: tuple[Field, ...],
+    pieces: Iterable[Mapping[str, Array]],
+    about: Mapping[str, Any] | Callable[[], Mapping[str, Any]],
+    rows: int | None = None,
+) -> None:
+    """Write a store in one pass over `pieces`, arrays (m, …) by the names of the fields; about: JSON, kept with it.
+
+    about may be asked for when the last piece has been seen.  rows: how many there will be, if known, so that the space
+    is looked for first.  Values must be finite (DataError naming the row).  TrainingError when the disk is full or
+    fails: nothing is left then.
+    """
+    record = _record(fields)
+    durable.make_folder(path.parent, what="the cache of rows")
+    if rows is not None:
+        durable.check_space(path.parent, PAGE + rows * record.itemsize, "the cache of rows")
+    with durable.replacing(path, what="the cache of rows") as file:
+        file.seek(PAGE)
+        count, unlooked = 0, AHEAD
+        for piece in pieces:
+            records = np.empty(len(piece[fields[0].name]), record)
+            for field in fields:
+                records[field.name] = _checked(piece[field.name], field, count)
+            if unlooked >= AHEAD:
+                durable.check_space(path.parent, AHEAD if rows is None else 0, "the cache of rows")
+                unlooked = 0
+            view = memoryview(records).cast("B")
+            unlooked += len(view)
+            while view:
+                view = view[file.write(view) or 0 :]
+            count += len(records)
+        if count == 0:
+            raise DataError("there are no rows", where=str(path), got="0 rows", want="at least one")
+        told = about() if callable(about) else about
+        file.seek(0)
+        file.write(_encoded(key, count, fields, told, path))
+
+
+def _checked(values: Array, field: Field, before: int) -> Array:
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        row = int(np.argwhere(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))[0][0])
+        raise DataError(
+            f"the {field.name} hold a value that is NaN or infinite",
+            where=f"row {before + row + 1:,}",
+            want="finite numbers",
+            fix="replace or remove these rows before saving the file",
+        )
+    return values
+
+
+def _record(fields: tuple[Field, ...]) -> np.dtype[np.void]:
+    return np.dtype([(field.name, field.dtype, field.shape) for field in fields])
+
+
+def _encoded(key: str, rows: int, fields: tuple[Field, ...], about: Mapping[str, Any], path: Path) -> bytes:
+    told = {"key": key, "rows": rows, "fields": [[f.name, f.dtype, list(f.shape)] for f in fields], "about": about}
+    text = json.dumps(told, allow_nan=False).encode()
+    head = MAGIC + hashlib.sha256(text).hexdigest().encode() + b"\n" + text + b"\n"
+    if len(head) > PAGE:
+        raise DataError(
+            "the description of the rows is too long to be kept", where=str(path), got=f"{len(head):,} bytes"
+        )
+    return head.ljust(PAGE, b"\0")
+
+
+def _header(descriptor: int, path: Path) -> dict[str, Any]:
+    head = os.pread(descriptor, PAGE, 0)
+    magic, digest, text = head[: len(MAGIC)], head[len(MAGIC) : len(MAGIC) + 64], head[len(MAGIC) + 65 :]
+    text = text.rstrip(b"\0").removesuffix(b"\n")
+    if magic != MAGIC or len(head) < PAGE:
+        raise _damaged(path, f"it begins with {head[:16]!r}")
+    if hashlib.sha256(text).hexdigest().encode() != digest:
+        raise _damaged(path, "the checksum of its header is wrong")
+    header: dict[str, Any] = json.loads(text)
+    return header
+
+
+def _described(header: Mapping[str, Any], key: str, path: Path) -> tuple[int, tuple[Field, ...], dict[str, Any]]:
+    """Rows, fields and description of a header whose checksum is right; it is still a file nobody vouches for."""
+    if header.get("key") != key:
+        raise _damaged(path, "it belongs to other data")
+    rows, told, about = header.get("rows"), header.get("fields"), header.get("about")
+    if type(rows) is not int or rows < 1 or not isinstance(told, list) or not isinstance(about, dict):
+        raise _damaged(path, "its header is not complete")
+    fields = []
+    for one in told:
+        name, dtype, shape = one if isinstance(one, list) and len(one) == 3 else (None, None, None)
+        good = isinstance(name, str) and dtype in _KINDS and isinstance(shape, list) and len(shape) <= 3
+        if not good or not all(type(n) is int and 0 < n < 1 << 32 for n in shape):
+            raise _damaged(path, "its header describes no fields")
+        fields.append(Field(name, dtype, tuple(shape)))
+    return rows, tuple(fields), about
+
+
+def _damaged(path: Path, got: str) -> ModelFileError:
+    return ModelFileError("the cache of rows is damaged or of another version", where=str(path), got=got)
