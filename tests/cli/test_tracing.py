@@ -82,5 +82,5 @@ def test_data_that_changed_since_the_run_is_noticed(run: Path, monkeypatch: pyte
     assert len(info["data"]["sha256"]) == 64
     with (run.parent / "shop.csv").open("a") as file:
         file.write("1,2,yes\n")
-    with pytest.raises(DataError, match="not what the run was trained on"):
+    with pytest.raises(DataError, match="the data changed since the run began"):
         sample(run, [0])

@@ -11,7 +11,7 @@ from denpa.errors import ModelFileError, UsageError
 from denpa.train import history
 from denpa.train.config import Config
 from denpa.train.history import History
-from denpa.train.run import Run, check_empty, create, fresh_folder, list_runs, locked
+from denpa.train.run import Run, check_empty, create, delete, fresh_folder, locked
 
 
 def test_a_run_is_made_and_read(tmp_path: Path) -> None:
@@ -66,15 +66,28 @@ def test_folder_names_say_when_and_what(tmp_path: Path) -> None:
         assert re.fullmatch(rf"\d{{4}}-\d\d-\d\d_\d{{4}}_{stem}_[0-9a-f]{{4}}", name), name
 
 
-def test_runs_are_listed_and_others_left_out(tmp_path: Path) -> None:
-    for name in ("b", "a"):
-        (tmp_path / name).mkdir()
-        create(tmp_path / name, Config().resolved())
-    (tmp_path / "broken").mkdir()
-    (tmp_path / "broken" / "run.json").write_text("{")
-    (tmp_path / "file").write_text("")
-    assert [run.id for run in list_runs(tmp_path)] == ["a", "b"]
-    assert list_runs(tmp_path / "nothing") == []
+def test_deleting_leaves_what_is_not_the_runs(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        path = tmp_path / name
+        path.mkdir()
+        create(path, Config().resolved())
+        (path / "checkpoints" / "step-000000000001.safetensors").write_text("")
+        (path / ".model.safetensors.77.tmp").write_text("")
+    (tmp_path / "b" / "notes.txt").write_text("mine")
+    assert delete(tmp_path / "a") == []
+    assert not (tmp_path / "a").exists()
+    assert delete(tmp_path / "b") == ["notes.txt"]
+    assert (tmp_path / "b" / "notes.txt").read_text() == "mine"
+    with pytest.raises(ModelFileError, match="no run folder"):
+        delete(tmp_path / "b")
+
+
+def test_a_run_in_training_is_not_deleted(tmp_path: Path) -> None:
+    with locked(tmp_path):
+        create(tmp_path, Config().resolved())
+        with pytest.raises(UsageError, match="another process is training"):
+            delete(tmp_path)
+    assert Run(tmp_path).status == "running"
 
 
 def test_the_history_is_cut_back_to_what_a_checkpoint_counted(tmp_path: Path) -> None:

@@ -15,7 +15,22 @@ import click
 
 from denpa.errors import EXIT_DATA, EXIT_INTERRUPTED, EXIT_TRAINING, DenpaError
 
-VERBS = ("train", "resume", "predict", "evaluate", "runs", "check", "draw", "trace", "explain", "doctor")
+VERBS = (
+    "train",
+    "resume",
+    "predict",
+    "evaluate",
+    "runs",
+    "show",
+    "compare",
+    "report",
+    "rm",
+    "check",
+    "draw",
+    "trace",
+    "explain",
+    "doctor",
+)
 
 
 class Verbs(click.Group):
@@ -43,10 +58,10 @@ class Verbs(click.Group):
             from denpa.cli import using
 
             found = using.predict if name == "predict" else using.evaluate
-        elif name == "runs":
+        elif name in ("runs", "show", "compare", "report", "rm"):
             from denpa.cli import listing
 
-            found = listing.runs
+            found = getattr(listing, name)
         elif name == "check":
             from denpa.cli import checking
 

@@ -15,7 +15,7 @@ def runs_folder() -> Path:
     return Path(os.environ.get("DENPA_RUNS") or RUNS)
 
 
-class RunReference(click.ParamType):
+class RunReference(click.ParamType[Path]):
     """A run folder or model file by path, or a run by its name, an unambiguous part of it, @last or @best."""
 
     name = "run"

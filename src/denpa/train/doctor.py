@@ -13,16 +13,15 @@ from typing import Any
 import numpy as np
 
 from denpa.arrays import Array
-from denpa.data import Dataset, read, stream
-from denpa.errors import DataError, ModelFileError
+from denpa.data import Dataset, stream
+from denpa.errors import ModelFileError
 from denpa.explain.doctor import MOST_ROWS, Diagnosis, doctor
 from denpa.explain.doctor_curves import curve_of, of_curve
 from denpa.explain.doctor_findings import Finding
 from denpa.explain.words import T
 from denpa.nn import Network
-from denpa.train import checkpoint
-from denpa.train.model_file import load_model
-from denpa.train.parts import Parts, build_network, encodings, parts
+from denpa.train.opened import opened
+from denpa.train.parts import Parts
 from denpa.train.run import Run
 
 WATCHED_ROWS = 256  # rows of each look during the training
@@ -45,7 +44,7 @@ class Watch:
     def __init__(self, run: Run, network: Network, prepared: Parts, epoch: int = 1) -> None:
         """epoch: the first that is going to be trained here; what was found in or after it is forgotten."""
         self.run, self.network, self.epochs = run, network, run.config.epochs
-        rows = _sample(run, prepared, WATCHED_ROWS)
+        rows = sample_rows(run, prepared, WATCHED_ROWS)
         self.x, self.t = prepared.x[rows], prepared.t[rows]
         self.rows = [row for row in run.history if row.get("epoch", 0) < epoch]
         self.found = [f for f in findings(run) if f.epoch is not None and f.epoch < epoch]
@@ -97,7 +96,7 @@ def findings(run: Run) -> tuple[Finding, ...]:
         raise ModelFileError("the run's status is damaged", where=str(run.path), got=str(error)) from error
 
 
-def _sample(run: Run, prepared: Parts, most: int) -> Array:
+def sample_rows(run: Run, prepared: Parts, most: int) -> Array:
     """Training rows drawn by the run's seed, ascending."""
     train = prepared.train
     return train[np.sort(stream(run.config.seed, "sample").permutation(len(train))[:most])]
@@ -105,7 +104,7 @@ def _sample(run: Run, prepared: Parts, most: int) -> Array:
 
 def doctor_of(run: Run, network: Network, prepared: Parts) -> Diagnosis:
     """Examine a network on up to 1,024 of its training rows (drawn by the run's seed), with the run's history."""
-    rows = _sample(run, prepared, MOST_ROWS)
+    rows = sample_rows(run, prepared, MOST_ROWS)
     diagnosis = doctor(network, prepared.x[rows], prepared.t[rows], run.history, failure=_failure(run))
     return replace(diagnosis, during=findings(run))
 
@@ -116,37 +115,7 @@ def doctor_run(path: str | Path, data: Dataset | None = None) -> Diagnosis:
     data: the run's source if it is in memory already.  DataError when the source is gone or has changed, ModelFileError
     when the folder is no run or holds no parameters.
     """
-    run = Run(path)
-    config = run.config
-    data = read(config.source, config.target, config.task) if data is None else data
-    _check_same(run, data)
-    inputs, targets, rows = encodings(config, data)
-    network = _with_values(run, build_network(config, inputs, targets))
-    return doctor_of(run, network, parts(network, data, inputs, targets, rows))
-
-
-def _with_values(run: Run, network: Network) -> Network:
-    """The model's parameters, else those of the last good checkpoint, else the initial ones.
-
-    A run that went on after its model was written, and did not end well, has a checkpoint newer than the model.
-    """
-    if run.status in ("finished", "stopped") and run.model_path.exists():
-        return load_model(run.path).network
-    last = checkpoint.latest(run.path, lambda _: None)  # a damaged one is passed over, as a resume does
-    return network if last is None else network.with_parameters(last.parameters)
-
-
-def _check_same(run: Run, data: Dataset) -> None:
-    told: Any = run.info.get("data")
-    before = told.get("sha256") if isinstance(told, dict) else None
-    if before != data.sha256:
-        raise DataError(
-            "the data changed since the run began: what the network saw cannot be looked at",
-            where=data.source,
-            got=f"sha256 {str(data.sha256)[:16]}…",
-            want=f"sha256 {str(before)[:16]}…",
-            fix="put the old file back",
-        )
+    return doctor_of(*opened(path, data))
 
 
 def _failure(run: Run) -> Finding | None:

@@ -18,13 +18,13 @@ import re
 import secrets
 import socket
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from denpa import durable, tensorfile
-from denpa.errors import DataError, ModelFileError, UsageError
+from denpa.errors import ModelFileError, UsageError
 from denpa.train import history
 from denpa.train.checkpoint import FOLDER
 from denpa.train.config import Config
@@ -40,6 +40,14 @@ INFO, CONFIG, METRICS, TIMINGS, MODEL, LOCK = (
     "lock",
 )
 INFO_LIMIT = 1 << 20  # bytes
+OWN = (
+    CONFIG,
+    METRICS,
+    TIMINGS,
+    MODEL,
+    "schema.toml",
+    "report.html",
+)  # with run.json, lock and checkpoints: all of a run
 
 
 class Run:
@@ -179,16 +187,24 @@ def fresh_folder(root: str | Path, source: str) -> Path:
             return path
 
 
-def list_runs(root: str | Path) -> list[Run]:
-    """The runs directly under a folder, oldest first; what is no readable run is left out."""
-    folder = Path(root)
-    found = []
-    for path in folder.iterdir() if folder.is_dir() else ():
-        try:
-            found.append(Run(path))
-        except (ModelFileError, DataError):
-            continue
-    return sorted(found, key=lambda run: (str(run.info.get("created")), run.id))
+def delete(path: Path) -> list[str]:
+    """Delete a run: every file that denpa writes into its folder, run.json last, and the folder when nothing is left.
+
+    Returns the names of what is left: files that are not a run's.  UsageError while a process trains in it.
+    """
+    run = Run(path)
+    with locked(path):
+        own = [path / name for name in OWN] + sorted((path / FOLDER).glob("*.safetensors"))
+        own += [*durable.leftovers(path), *durable.leftovers(path / FOLDER)]
+        durable.remove(own, what=f"the run {run.id}")
+        durable.sync_folder(path)
+        durable.remove([path / INFO], what=f"the run {run.id}")  # last: a deletion that was cut off can be done again
+        durable.remove([path / LOCK], what=f"the run {run.id}")
+    for folder in (path / FOLDER, path):
+        with suppress(OSError):  # not empty, or not there
+            folder.rmdir()
+    durable.sync_folder(path.parent)
+    return sorted(left.name for left in path.iterdir()) if path.exists() else []
 
 
 @contextmanager

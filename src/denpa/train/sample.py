@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from denpa.arrays import Array
-from denpa.data import Dataset, read, read_like
-from denpa.errors import DataError, UsageError
+from denpa.data import Dataset, read_like
+from denpa.errors import UsageError
 from denpa.nn import Network
 from denpa.train.model_file import Predictor, load_model
+from denpa.train.opened import data_of
 from denpa.train.parts import division, encode
 from denpa.train.run import Run
 
@@ -58,22 +59,12 @@ def sample(path: str | Path, rows: Sequence[int], *, part: str = "all", source: 
 def _of_run(path: Path, part: str) -> tuple[Dataset, Array | None]:
     """The run's source, and the numbers of the rows of the part (None: all)."""
     run = Run(path)
-    config = run.config
-    data = read(config.source, config.target, config.task)
-    known = run.info.get("data", {})
-    if isinstance(known, dict) and known.get("sha256") not in (None, data.sha256):
-        raise DataError(
-            "the data is not what the run was trained on",
-            where=data.source,
-            got=f"sha256 {data.sha256[:12]}…",
-            want=f"{str(known['sha256'])[:12]}…",
-            fix="give the file to look at with --file",
-        )
+    data = data_of(run)
     if part == "all":
         return data, None
     if part == "test" and data.test is not None:
         return data.test, None
-    numbers = dict(zip(PARTS[1:], division(config, data), strict=True))[part]
+    numbers = dict(zip(PARTS[1:], division(run.config, data), strict=True))[part]
     if not len(numbers):
         raise UsageError(f"this run has no {part} part", where=str(path), fix="choose another part")
     return data, numbers

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from denpa import durable
-from denpa.data import Dataset, read
+from denpa.data import Dataset
 from denpa.engine import engine
-from denpa.errors import DataError, DenpaError, UsageError
+from denpa.errors import DenpaError, UsageError
 from denpa.nn import Network
 from denpa.train import checkpoint, loop, machine
 from denpa.train.checkpoint import Checkpoint
@@ -21,7 +21,8 @@ from denpa.train.config import Config
 from denpa.train.doctor import Watch
 from denpa.train.loop import Loop, Progress
 from denpa.train.metrics import Evaluation
-from denpa.train.model_file import Predictor, save_model
+from denpa.train.model_file import Predictor, load_model, save_model
+from denpa.train.opened import data_of, opened
 from denpa.train.parts import Parts, build_network, encodings, parts
 from denpa.train.run import Run, check_empty, create, locked, now
 
@@ -120,8 +121,7 @@ def resume(
         warnings = _Warnings(warn)
         durable.remove([*durable.leftovers(run.path), *durable.leftovers(run.path / checkpoint.FOLDER)])
         at = checkpoint.latest(run.path, warnings)
-        data = read(config.source, config.target, config.task) if data is None else data
-        _check_data(run, data)
+        data = data_of(run, data)
         inputs, targets, rows = encodings(config, data)
         network = build_network(config, inputs, targets)
         at = loop.start(network, config) if at is None else at
@@ -134,6 +134,24 @@ def resume(
         run.update(status="running", resumed=[*run.info.get("resumed", []), now()])
         prepared = parts(network, data, inputs, targets, rows)
         return _go(run, config, network, prepared, at, on_progress, should_stop, warnings)
+
+
+def reopen(path: str | Path, data: Dataset | None = None, *, warn: Callable[[str], None] = _nothing) -> Trained:
+    """A run as it was when its training ended, for another report.  data: the run's source if it is in memory.
+
+    A run that was stopped or killed comes with what its last checkpoint has, and without an evaluation.
+    DataError when the source is gone or has changed, ModelFileError when the folder holds no parameters.
+    """
+    run, network, prepared = opened(path, data)
+    told = run.info.get("warnings", [])
+    if run.status == "finished":
+        model = load_model(run.path)
+        where, evaluation = evaluate_run(model, prepared)
+    else:
+        warn(f"the run is not finished ({run.status}): there is no evaluation to report")
+        model = Predictor(network, prepared.inputs, prepared.targets, prepared.guess, {"run": run.id})
+        where, evaluation = "", None
+    return Trained(run, run.config, model, prepared, where, evaluation, (), tuple(told))
 
 
 class _Warnings:
@@ -231,21 +249,6 @@ def evaluate_run(model: Predictor, prepared: Parts) -> tuple[str, Evaluation]:
     raise AssertionError("a run has training rows")
 
 
-def _check_data(run: Run, data: Dataset) -> None:
-    told = run.info.get("data")
-    before = told if isinstance(told, dict) else {}
-    if before.get("sha256") != data.sha256:
-        raise DataError(
-            "the data changed since the run began",
-            where=data.source,
-            got=f"{len(data):,} rows, sha256 {data.sha256[:16]}…",
-            want=f"{before.get('rows'):,} rows, sha256 {str(before.get('sha256'))[:16]}…"
-            if isinstance(before.get("rows"), int)
-            else "the data of the run",
-            fix="put the old file back, or start a new run",
-        )
-
-
 def _check_place(run: Run, config: Config, at: Checkpoint, network: Network) -> None:
     if at.epoch > config.epochs and run.status == "finished":
         raise UsageError(
@@ -272,4 +275,4 @@ def _check_machine(at: Checkpoint, config: Config, anyway: bool, warn: Callable[
         warn(f"resumed on another machine or software, the bits may differ: {line}")
 
 
-__all__ = ["Trained", "evaluate_run", "resume", "train"]
+__all__ = ["Trained", "evaluate_run", "reopen", "resume", "train"]
