@@ -14,7 +14,7 @@ from denpa.errors import DataError
 
 Floats = npt.NDArray[np.float64]
 
-_DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*")
+DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*")
 
 
 def numbers(cells: Sequence[str]) -> Floats | None:
@@ -98,6 +98,6 @@ def _fix(kind: str, value: str, is_text: bool, texts: str) -> str:
         return "fill these cells or remove their rows or the column"
     if kind == "not finite":
         return "replace these cells by numbers or remove their rows"
-    if _DECIMAL_COMMA.fullmatch(value):
+    if DECIMAL_COMMA.fullmatch(value):
         return "write decimals with a point (1.5 for 1,5)"
     return texts if is_text or "classes" in texts else "correct these cells or remove their rows"

@@ -117,11 +117,19 @@ class Dataset(Samples):
 
     def take(self, rows: Array) -> Dataset:
         """These rows, (m,) indices, with all that belongs to them; without the test part."""
-        chosen = {
-            name: None if (values := getattr(self, name)) is None else values[rows]
-            for name in ("weights", "groups", "times")
-        }
-        return replace(self, inputs=self.inputs[rows], targets=self.targets[rows], test=None, **chosen)
+
+        def chosen(values: Array | None) -> Array | None:
+            return None if values is None else values[rows]
+
+        return replace(
+            self,
+            inputs=self.inputs[rows],
+            targets=self.targets[rows],
+            test=None,
+            weights=chosen(self.weights),
+            groups=chosen(self.groups),
+            times=chosen(self.times),
+        )
 
 
 def feature_names(shape: tuple[int, ...]) -> tuple[str, ...]:

@@ -171,7 +171,9 @@ def _nearest(name: str, header: Sequence[str]) -> str:
     return f"; did you mean {shown(near[0])}?" if near else ""
 
 
-def _collect(records: CsvSource, header: list[str], names: Sequence[str], target: str | None, as_classes: bool) -> Table:
+def _collect(
+    records: CsvSource, header: list[str], names: Sequence[str], target: str | None, as_classes: bool
+) -> Table:
     where, place = records.where, {name: i for i, name in enumerate(header)}
     _check_present(names, header, where)
     columns = [place[name] for name in names]
