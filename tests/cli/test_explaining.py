@@ -101,3 +101,37 @@ def test_what_is_wrong_is_one_message_and_an_exit_code(run_denpa, run: Path) -> 
         assert said in told.stderr
         assert "Traceback" not in told.stderr
         assert "click" not in told.stderr  # a line of our own machinery is no place to look for the mistake
+
+
+def test_a_slice_along_the_training_and_along_two_weights(run_denpa, run: Path, tmp_path: Path) -> None:
+    again = run_denpa("resume", "run", "--epochs", "4")  # three times or more make a path
+    assert again.returncode == 0, again.stderr
+    told = run_denpa("explain", "run", "--slice")
+    assert (told.returncode, told.stderr) == (0, "")
+    assert "first component" in told.stdout
+    page = run_denpa("explain", "run", "--slice", "--row", "3", "--lang", "ja", "-o", "slice.html")
+    assert (page.returncode, page.stderr) == (0, "")
+    assert "第1主成分" in (tmp_path / "slice.html").read_text(encoding="utf-8")
+    two = ("--along", "W[1][2,1]", "--along", "b[2][3]")
+    for rows in ((), ("--row", "3", "--row", "4")):
+        told = run_denpa("explain", "run", "--slice", *two, *rows)
+        assert (told.returncode, told.stderr) == (0, "")
+        assert "W[1][2,1]" in told.stdout
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("--slice", "--weight", "W[1][1,1]", "--row", "0"),
+        ("--along", "W[1][1,1]", "--along", "W[1][1,2]"),
+        ("--slice", "--along", "W[1][1,1]"),
+        ("--slice", "--along", "W[1][1,1]", "--along", "0.weight[0,0]"),
+        ("--slice", "--along", "W[1][1,1]", "--along", "W[9][1,1]"),
+        ("--weight", "W[1][1,1]"),
+        (),
+    ],
+)
+def test_slices_that_cannot_be(run_denpa, run: Path, wrong: tuple[str, ...]) -> None:
+    told = run_denpa("explain", "run", *wrong)
+    assert told.returncode == 2
+    assert "Traceback" not in told.stderr

@@ -1,7 +1,8 @@
 """Explanations as data.  The package itself is callable: `explain(...)` explains one number.
 
-`explain.chain(...)` derives a derivative step by step, `explain.loops(...)` writes a step as a program of loops.  Both
-are functions although modules of the same names hold them, and each is loaded when it is first asked for.
+`explain.chain(...)` derives a derivative step by step, `explain.loops(...)` writes a step as a program of loops,
+`explain.loss_slice(...)` cuts through a network's loss.  The first two are functions although modules of the same names
+hold them; each is loaded when it is first asked for.
 """
 
 from __future__ import annotations
@@ -44,6 +45,12 @@ class Explain(ModuleType):
     @loops.setter
     def loops(self, module: ModuleType) -> None:
         """As for `chain`."""
+
+    @property
+    def loss_slice(self) -> Any:
+        from denpa.explain.slices import loss_slice
+
+        return loss_slice
 
 
 sys.modules[__name__].__class__ = Explain

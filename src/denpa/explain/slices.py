@@ -16,6 +16,8 @@ import numpy.typing as npt
 from denpa.errors import ShapeError, UsageError, user_line
 from denpa.explain.charts import Contour, Track
 from denpa.explain.document import Document, Picture, Section, T
+from denpa.explain.notation import Notation, notation as find_notation
+from denpa.explain.subject import subject
 from denpa.explain.words import Words
 from denpa.formatting import percent
 from denpa.graph import no_grad
@@ -69,22 +71,24 @@ def loss_slice(
     network: Any,
     x: Any,
     t: Any,
-    along: Sequence[Mapping[str, Any]] | tuple[str, str],
+    along: Sequence[Mapping[str, Any]] | Sequence[str],
     *,
     points: int = 33,
     radius: float | None = None,
+    notation: str | Notation = "001",
 ) -> LossSlice:
     """The loss on rows x, t around the network's parameters.
 
     along: the parameters at several times of the training (three or more mappings, name → array): the slice of their
-    principal components; or the names of two elements, ("0.weight[2,7]", "0.bias[2]").  radius: half the width; by
-    default the path's reach, or 3.  points² losses are computed.  UsageError for fewer than three times, unknown names.
+    principal components; or the names of two elements, ("0.weight[2,7]", "W[1][2,7]"), the latter as the notation
+    counts.  radius: half the width; by default the path's reach, or 3.  points² losses are computed.  UsageError for
+    fewer than three times, unknown names.
     """
     whole("points", points, 2, 1000)
     shapes = network.shapes()
     center = _flat({name: p.value for name, p in network.parameters().items()}, shapes)
     if len(along) and all(isinstance(item, str) for item in along):
-        directions = _elements(along, shapes)
+        directions = _elements(along, network, x, t, notation)
         names: tuple[Words, Words] = (str(along[0]), str(along[1]))
         kept: float | None = None
         path, middle, reach = np.zeros((1, 2)), np.zeros(2), np.full(2, 3.0)
@@ -136,18 +140,19 @@ def _principal(center: Floats, path: list[Floats]) -> tuple[Floats, Floats, floa
     return right[:2], moves @ right[:2].T, float(np.square(sizes[:2]).sum() / total)
 
 
-def _elements(names: Sequence[Any], shapes: Mapping[str, tuple[int, ...]]) -> Floats:
+def _elements(names: Sequence[Any], network: Any, x: Any, t: Any, notation: str | Notation) -> Floats:
+    """Two axes of the space of all parameters, each named as `explain` names an element."""
     if len(names) != 2 or names[0] == names[1]:
         raise UsageError("a slice has two directions", where=user_line(), got=repr(names)[:80])
-    sizes = {name: int(np.prod(shape)) for name, shape in shapes.items()}
-    directions = np.zeros((2, sum(sizes.values())))
-    for row, text in enumerate(names):
-        name, _, numbers = str(text).replace(" ", "").removesuffix("]").partition("[")
-        at = tuple(int(i) for i in numbers.split(",") if i.isdecimal())
-        shape = shapes.get(name, ())
-        if not shape or len(at) != len(shape) or any(i >= n for i, n in zip(at, shape, strict=True)):
-            known = ", ".join(f"{k}[{','.join('0' for _ in v)}]" for k, v in shapes.items())
-            raise UsageError(f"no parameter is called {text!r}", where=user_line(), want=f"such as {known}")
-        start = sum(size for other, size in sizes.items() if list(shapes).index(other) < list(shapes).index(name))
-        directions[row, start + int(np.ravel_multi_index(at, shape))] = 1.0
+    shapes = network.shapes()
+    starts = dict(zip(shapes, np.cumsum([0, *(int(np.prod(shape)) for shape in shapes.values())]), strict=False))
+    directions = np.zeros((2, sum(int(np.prod(shape)) for shape in shapes.values())))
+    for row, name in enumerate(names):
+        found = subject(network, name, x=x[:1], t=t[:1], notation=find_notation(notation)).element
+        if found.node.name not in shapes:
+            raise UsageError(f"{name} is no parameter", where=user_line(), want=f"an element of {', '.join(shapes)}")
+        flat = np.ravel_multi_index(found.at, shapes[found.node.name])
+        directions[row, starts[found.node.name] + int(flat)] = 1.0
+    if (directions[0] == directions[1]).all():
+        raise UsageError("both names are the same parameter", where=user_line(), got=f"{names[0]} and {names[1]}")
     return directions
