@@ -166,6 +166,9 @@ if TYPE_CHECKING:
     from denpa.explain.trace import trace_step as trace_step
     from denpa.formula import formula as formula
     from denpa.interop import check_file as check_file, check_layer as check_layer
+    from denpa.interop.onnx_export import export_onnx as export_onnx
+    from denpa.interop.onnx_import import import_onnx as import_onnx
+    from denpa.interop.state import load_state as load_state, save_state as save_state
     from denpa.numeric import numerical_gradient as numerical_gradient
     from denpa.train.model_file import load_model as load_model
 
@@ -239,12 +242,21 @@ def _foreign() -> dict[str, Any]:
     return {"interop": package, "check_layer": package.check_layer, "check_file": package.check_file}
 
 
+def _exchange() -> dict[str, Any]:
+    from denpa.interop.onnx_export import export_onnx
+    from denpa.interop.onnx_import import import_onnx
+    from denpa.interop.state import load_state, save_state
+
+    return {"export_onnx": export_onnx, "import_onnx": import_onnx, "load_state": load_state, "save_state": save_state}
+
+
 _LOADERS = {
     **dict.fromkeys(("check", "check_primitive", "CheckReport", "numerical_gradient"), _checking),
     **dict.fromkeys(("draw", "Drawing", "formula"), _drawing),
     **dict.fromkeys(("explain", "descend", "doctor", "notation", "trace_step"), _explaining),
     **dict.fromkeys(("data", "load_model"), _files),
     **dict.fromkeys(("interop", "check_layer", "check_file"), _foreign),
+    **dict.fromkeys(("export_onnx", "import_onnx", "load_state", "save_state"), _exchange),
     "nn": _networks,
     "compile": _engines,
 }
