@@ -73,11 +73,11 @@ def test_no_run_and_changed_data(run_denpa: Any, table: Path) -> None:
 def test_a_run_that_a_nan_ended_is_examined_at_its_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     honest = Loop._advance
 
-    def advance(self: Loop) -> None:
+    def advance(self: Any) -> None:
         if self.at.step >= 25:
-            x = self.data["x"].copy()
-            x[self._epoch_rows()[40:], 3] = np.nan
-            self.data = {**self.data, "x": x}
+            x = self.feed.data["x"].copy()
+            x[self.feed.order(1)[40:400], 3] = np.nan
+            self.feed.data = {**self.feed.data, "x": x}
         honest(self)
 
     monkeypatch.setattr(loop, "CALL_SECONDS", 0.0)

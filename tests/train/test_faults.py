@@ -45,17 +45,17 @@ def fails(folder: Path, config: Any, monkeypatch: pytest.MonkeyPatch, spoil: Any
     return caught.value
 
 
-def spoiled_input(self: Loop) -> None:
-    x = self.data["x"].copy()
-    x[self._epoch_rows()[40], 3] = np.nan  # the ninth row of the second batch
-    self.data = {**self.data, "x": x}
+def spoiled_input(self: Any) -> None:
+    x = self.feed.data["x"].copy()
+    x[self.feed.order(1)[40:41], 3] = np.nan  # the ninth row of the second batch
+    self.feed.data = {**self.feed.data, "x": x}
 
 
 def test_a_nan_in_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows: list[int] = []
 
-    def spoil(self: Loop) -> None:
-        rows.append(int(self._epoch_rows()[40]))
+    def spoil(self: Any) -> None:
+        rows.append(int(self.feed.order(1)[40:41][0]))
         spoiled_input(self)
 
     error = fails(tmp_path / "run", settings(), monkeypatch, spoil)
@@ -73,10 +73,10 @@ def test_the_step_is_found_inside_a_long_call(tmp_path: Path, monkeypatch: pytes
 
 
 def test_a_nan_in_the_target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def spoil(self: Loop) -> None:
-        t = self.data["t"].copy()
-        t[self._epoch_rows()[0], 1] = np.inf
-        self.data = {**self.data, "t": t}
+    def spoil(self: Any) -> None:
+        t = self.feed.data["t"].copy()
+        t[self.feed.order(1)[:1], 1] = np.inf
+        self.feed.data = {**self.feed.data, "t": t}
 
     config = settings(output="sigmoid", loss="squared_error")
     error = fails(tmp_path / "run", config, monkeypatch, spoil)
@@ -86,7 +86,7 @@ def test_a_nan_in_the_target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("name", ["0.weight", "4.bias"])
 def test_a_weight_that_is_not_finite(name: str, value: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def spoil(self: Loop) -> None:
+    def spoil(self: Any) -> None:
         w = self.state[name].copy()
         w.flat[0] = value
         self.state[name] = w
@@ -99,7 +99,7 @@ def test_a_weight_that_is_not_finite(name: str, value: float, tmp_path: Path, mo
 def test_a_weight_that_relu_would_hide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A bias of −inf switches a ReLU unit off and leaves the loss finite: it is found all the same."""
 
-    def spoil(self: Loop) -> None:
+    def spoil(self: Any) -> None:
         b = self.state["0.bias"].copy()
         b[0] = -np.inf
         self.state["0.bias"] = b
@@ -109,7 +109,7 @@ def test_a_weight_that_relu_would_hide(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_a_learning_rate_that_is_not_finite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def spoil(self: Loop) -> None:
+    def spoil(self: Any) -> None:
         self.schedule = lambda step: float("nan")  # type: ignore[assignment]
 
     error = fails(tmp_path / "run", settings(), monkeypatch, spoil, at_step=3)
@@ -128,7 +128,7 @@ def test_a_run_that_diverges(tmp_path: Path) -> None:
 def test_an_update_that_overflows_names_the_parameter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A finite gradient times a huge rate: the first value that is not finite is the update, not the forward pass."""
 
-    def spoil(self: Loop) -> None:
+    def spoil(self: Any) -> None:
         self.schedule = lambda step: 1e308  # type: ignore[assignment]
 
     error = fails(tmp_path / "run", settings(dtype="float64", weight_decay=1e3), monkeypatch, spoil, at_step=2)
@@ -139,10 +139,10 @@ def test_an_update_that_overflows_names_the_parameter(tmp_path: Path, monkeypatc
 def test_the_sweep_of_parameters_is_not_the_only_watch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A loss that is infinite for one row while everything else stays finite."""
 
-    def spoil(self: Loop) -> None:
-        t = self.data["t"].copy()
-        t[self._epoch_rows()[0], 0] = 1e30  # squared: infinite in float32; its sigmoid's gradient is finite
-        self.data = {**self.data, "t": t}
+    def spoil(self: Any) -> None:
+        t = self.feed.data["t"].copy()
+        t[self.feed.order(1)[:1], 0] = 1e30  # squared: infinite in float32; its sigmoid's gradient is finite
+        self.feed.data = {**self.feed.data, "t": t}
 
     error = fails(tmp_path / "run", settings(output="sigmoid", loss="squared_error"), monkeypatch, spoil)
     assert "infinite" in error.what

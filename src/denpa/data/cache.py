@@ -12,13 +12,13 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
 from denpa import durable
 from denpa.data.dataset import Array, Dataset
-from denpa.data.store import Field, Store, Stored, write_store
+from denpa.data.store import Field, Store, store_of, write_store
 from denpa.errors import ModelFileError, UsageError
 
 FORMAT = 1  # of what is written; in every key
@@ -110,6 +110,7 @@ def stored(
 
 # -- datasets ----------------------------------------------------------------------------------------------------------
 _TOLD = ("source", "sha256", "columns", "maximum", "ignored", "target_name", "classes", "task_reason")
+_ARRAYS = ("inputs", "targets", "weights")
 _ALSO = ("labels", "target_names")
 _TUPLES = ("columns", "ignored", "classes", "labels", "target_names")
 
@@ -125,7 +126,7 @@ def dataset(store: Store) -> Dataset:
     for name in _TUPLES:
         about[name] = None if about[name] is None else tuple(about[name])
     names = {field.name for field in store.fields}
-    arrays = {name: cast(Array, store.array(name)) for name in ("inputs", "targets", "weights") if name in names}
+    arrays: dict[str, Any] = {name: store.array(name) for name in _ARRAYS if name in names}
     return Dataset(**arrays, **about)
 
 
@@ -141,7 +142,7 @@ def fields_of(data: Dataset) -> tuple[Field, ...]:
 
 def on_disk(data: Dataset, say: Callable[[str], None] = lambda _: None) -> Dataset:
     """A dataset in memory, by way of the cache, as one whose rows are read from the disk."""
-    if isinstance(data.inputs, Stored):
+    if store_of(data.inputs) is not None:
         return data
     _check_plain(data)
     fields = fields_of(data)

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from denpa.data.batches import Rows, order, split
+from denpa.data.batches import Rows, order
 from denpa.data.streams import stream
 
 LARGE = 1 << 20  # rows from which on orders and parts are computed: an order of fewer takes 8 MB at most
@@ -130,16 +130,21 @@ class Members:
         return found
 
 
-Part = Rows | Members
+Part = Rows  # or Members in an array's place
+
+
+def members(rows: Any) -> Members | None:
+    """The rows as Members, where that is what they are."""
+    return rows if isinstance(rows, Members) else None
 
 
 class Order:
     """The training rows in the order of one epoch: order[i:j] gives row numbers."""
 
     def __init__(self, train: Part, seed: int, epoch: int) -> None:
-        self._train = train
-        if isinstance(train, Members):
-            self._moved = Permutation(train.n, stream(seed, "order", epoch))
+        self._train, self._members = train, members(train)
+        if self._members is not None:
+            self._moved = Permutation(self._members.n, stream(seed, "order", epoch))
         else:
             self._rows = train[order(len(train), seed, epoch)]
 
@@ -148,11 +153,11 @@ class Order:
 
     def __getitem__(self, places: slice) -> Rows:
         """Places of step 1."""
-        if not isinstance(self._train, Members):
+        if self._members is None:
             return self._rows[places]
         # The permutation of all rows, walked from each member to the next member, permutes the members.
-        rows: Rows = self._moved(self._train[places])
-        while len(outside := np.flatnonzero(~self._train.contain(rows))):
+        rows = self._moved(self._members[places])
+        while len(outside := np.flatnonzero(~self._members.contain(rows))):
             rows[outside] = self._moved(rows[outside])
         return rows
 
@@ -160,7 +165,7 @@ class Order:
 def sample(train: Part, seed: int, most: int) -> Rows:
     """Up to `most` of these rows, drawn by the seed, ascending."""
     draw = stream(seed, "sample")
-    if isinstance(train, Members):
+    if members(train) is not None:
         places = np.unique(Permutation(len(train), draw)(np.arange(min(most, len(train)))))
     else:
         places = np.sort(draw.permutation(len(train))[:most])
@@ -168,7 +173,7 @@ def sample(train: Part, seed: int, most: int) -> Rows:
     return rows
 
 
-def divide(n: int, valid: float, test: float, seeds: tuple[int, int]) -> tuple[Members, Members, Members]:
+def divide(n: int, valid: float, test: float, seeds: tuple[int, int]) -> tuple[Part, Part, Part]:
     """Training, validation and test rows of very many: `split` without its arrays, and without regard to classes.
 
     valid: a share of what the test part leaves.  seeds: of the validation and the test part.
@@ -188,8 +193,5 @@ def divide(n: int, valid: float, test: float, seeds: tuple[int, int]) -> tuple[M
         rest += left
         for kept, mask in zip(bits, (~is_test & ~is_valid, is_valid, is_test), strict=True):
             kept.append(np.packbits(mask))
-    train, validation, tested = (Members(np.concatenate(kept), n) for kept in bits)
+    train, validation, tested = (cast(Part, Members(np.concatenate(kept), n)) for kept in bits)
     return train, validation, tested
-
-
-__all__ = ["LARGE", "Members", "Order", "Part", "Permutation", "divide", "sample", "split"]

@@ -77,7 +77,7 @@ class Store:
     def between(self, start: int, stop: int) -> Array:
         """Records start … stop − 1, read as they follow each other."""
         found = np.empty(max(0, stop - start), self.dtype)
-        view, at = memoryview(found).cast("B") if len(found) else memoryview(b""), PAGE + start * self.dtype.itemsize
+        view, at = memoryview(found.view(np.uint8)), PAGE + start * self.dtype.itemsize
         while view:
             count = os.preadv(self._descriptor, [view[:SEQUENCE]], at)
             if not count:
@@ -128,10 +128,11 @@ class Stored:
     To ask for all of it at once is a UsageError: it may be larger than memory.
     """
 
-    def __init__(self, store: Store, field: Field) -> None:
+    def __init__(self, store: Store, field: Field, inner: tuple[int, ...] | None = None) -> None:
+        """inner: the shape of a row's part, where it is not the field's."""
         self.store, self.field = store, field
         self.dtype = np.dtype(field.dtype)
-        self.shape = (len(store), *field.shape)
+        self.shape = (len(store), *(field.shape if inner is None else inner))
         self.ndim = len(self.shape)
         self.size = math.prod(self.shape)
 
@@ -142,14 +143,23 @@ class Stored:
         if isinstance(rows, slice):
             start, stop, step = rows.indices(len(self))
             if step == 1:
-                return np.ascontiguousarray(self.store.between(start, max(start, stop))[self.field.name])
+                return self._of(self.store.between(start, max(start, stop)))
             rows = np.arange(start, stop, step)
         chosen = np.asarray(rows)
         if chosen.dtype == np.bool_:
             chosen = np.flatnonzero(chosen)
         if chosen.ndim == 0:
-            return self.store.between(int(chosen), int(chosen) + 1)[self.field.name][0]
-        return np.ascontiguousarray(self.store.take(chosen.astype(np.int64, copy=False))[self.field.name])
+            return self._of(self.store.between(int(chosen), int(chosen) + 1))[0]
+        return self._of(self.store.take(chosen.astype(np.int64, copy=False)))
+
+    def _of(self, records: Array) -> Array:
+        return np.ascontiguousarray(records[self.field.name]).reshape(len(records), *self.shape[1:])
+
+    def reshape(self, rows: int, columns: int) -> Stored:
+        """With one axis for what belongs to a row: reshape(n, −1)."""
+        if rows != len(self) or columns not in (-1, math.prod(self.shape[1:])):
+            raise UsageError("stored rows stay rows", got=f"reshape({rows}, {columns})", want=f"({len(self)}, -1)")
+        return Stored(self.store, self.field, (math.prod(self.shape[1:]),))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         raise UsageError(
@@ -161,6 +171,11 @@ class Stored:
 
     def setflags(self, write: bool = False) -> None:
         """A store cannot be written to."""
+
+
+def store_of(values: Any) -> Store | None:
+    """The store that stands in the place of an array; None for an array."""
+    return values.store if isinstance(values, Stored) else None
 
 
 def write_store(
@@ -191,7 +206,7 @@ def write_store(
             if unlooked >= AHEAD:
                 durable.check_space(path.parent, AHEAD if rows is None else 0, "the cache of rows")
                 unlooked = 0
-            view = memoryview(records).cast("B")
+            view = memoryview(records.view(np.uint8))
             unlooked += len(view)
             while view:
                 view = view[file.write(view) or 0 :]
@@ -251,9 +266,9 @@ def _described(header: Mapping[str, Any], key: str, path: Path) -> tuple[int, tu
         raise _damaged(path, "its header is not complete")
     fields = []
     for one in told:
-        name, dtype, shape = one if isinstance(one, list) and len(one) == 3 else (None, None, None)
+        name, dtype, shape = one if isinstance(one, list) and len(one) == 3 else ("", "", None)
         good = isinstance(name, str) and dtype in _KINDS and isinstance(shape, list) and len(shape) <= 3
-        if not good or not all(type(n) is int and 0 < n < 1 << 32 for n in shape):
+        if shape is None or not good or not all(type(n) is int and 0 < n < 1 << 32 for n in shape):
             raise _damaged(path, "its header describes no fields")
         fields.append(Field(name, dtype, tuple(shape)))
     return rows, tuple(fields), about

@@ -11,6 +11,7 @@ from denpa.engine import Rows, Step
 from denpa.engine.eager import EagerProgram
 from denpa.errors import TrainingError
 from denpa.graph import Node
+from denpa.train.feeding import Batches
 from denpa.train.step import NEW
 
 SHOWN = 8  # row numbers in a message
@@ -23,18 +24,17 @@ def finite(values: Mapping[str, Array]) -> bool:
 def fault(
     step: Step,
     state: Mapping[str, Array],
-    data: Mapping[str, Array],
-    rows: Rows,
+    batch: Batches,
     by_step: Mapping[str, Array],
     when: str,
     advice: str,
 ) -> TrainingError:
     """The error for a step whose loss, gradient or update is not finite.
 
-    rows (1, batch) and by_step: of that step alone; when: its place in the run.
+    batch, by_step: of that step alone; when: its place in the run.
     """
     program = EagerProgram(step)
-    inputs = program.inputs(0, state, data, rows, by_step)
+    inputs = program.inputs(0, state, batch.data, batch.rows, by_step)
     outputs = {node: name.removeprefix(NEW) for name, node in step.graph.outputs.items() if name.startswith(NEW)}
     for node, value in program.trace(inputs):
         if value.dtype.kind in "fc" and not np.isfinite(value).all():
@@ -43,7 +43,8 @@ def fault(
             return TrainingError(
                 f"{_what(node, name)} became {_kind(value)}",
                 where=where,
-                got=f"{int((~np.isfinite(value)).sum()):,} of {value.size:,} values; {_rows(node, value, rows[0])}",
+                got=f"{int((~np.isfinite(value)).sum()):,} of {value.size:,} values; "
+                f"{_rows(node, value, batch.numbers[0])}",
                 want="finite numbers",
                 fix=f"{advice}; the last good checkpoint is kept",
             )

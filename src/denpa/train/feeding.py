@@ -9,7 +9,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from denpa.arrays import Array
 from denpa.data import Dataset, InputEncoding, TargetEncoding
 from denpa.data.batches import Rows, batch_count
 from denpa.data.shuffle import Order, Part
-from denpa.data.store import Stored
+from denpa.data.store import store_of
 from denpa.nn import Network
 from denpa.train.metrics import targets_for
 
@@ -33,9 +33,23 @@ class Batches:
     rows: Rows
     numbers: Rows
 
+    def at(self, step: int) -> Batches:
+        """One of the steps."""
+        return Batches(self.data, self.rows[step : step + 1], self.numbers[step : step + 1])
+
+    @property
+    def first(self) -> tuple[Array, Array]:
+        """x and t of the first step."""
+        return self.data["x"][self.rows[0]], self.data["t"][self.rows[0]]
+
 
 class Feed(Protocol):
-    """Gives the loop its batches."""
+    """Gives the loop its batches; `rows` of them in an epoch."""
+
+    @property
+    def rows(self) -> int: ...
+
+    def order(self, epoch: int) -> Order: ...
 
     def next(self, epoch: int, batch: int, most: int) -> Batches | None:
         """Up to `most` steps of one size from this batch of the epoch on; None when none is ready within `WAIT`."""
@@ -52,17 +66,23 @@ class Held:
     """All rows in memory."""
 
     def __init__(self, x: Array, t: Array, train: Part, seed: int, batch_size: int) -> None:
-        self._data, self._train, self._seed, self._size = {"x": x, "t": t}, train, seed, batch_size
+        self.data, self._train, self._seed, self._size = {"x": x, "t": t}, train, seed, batch_size
         self._order: tuple[int, Order] | None = None
 
     def next(self, epoch: int, batch: int, most: int) -> Batches | None:
+        return self.of(steps_of(self.rows, self._size, batch, most, self.order(epoch).__getitem__))
+
+    @property
+    def rows(self) -> int:
+        return len(self._train)
+
+    def order(self, epoch: int) -> Order:
         if self._order is None or self._order[0] != epoch:
             self._order = epoch, Order(self._train, self._seed, epoch)
-        rows = steps_of(len(self._train), self._size, batch, most, self._order[1].__getitem__)
-        return self.of(rows)
+        return self._order[1]
 
     def of(self, rows: Rows) -> Batches:
-        return Batches(self._data, rows, rows)
+        return Batches(self.data, rows, rows)
 
     def close(self) -> None:
         pass
@@ -81,19 +101,23 @@ class Encoder:
     """Rows of a stored dataset as the network and its loss take them."""
 
     def __init__(self, network: Network, data: Dataset, inputs: InputEncoding, targets: TargetEncoding) -> None:
-        stored: Any = data.inputs
-        assert isinstance(stored, Stored)
-        self.network, self.inputs, self.targets, self.store = network, inputs, targets, stored.store
+        store = store_of(data.inputs)
+        assert store is not None
+        self.network, self.inputs, self.targets, self.store = network, inputs, targets, store
         x, t = self._encode(self.store.between(0, 1))
-        self._shapes = (x.shape[1:], x.dtype), (t.shape[1:], t.dtype)
+        self.shapes = (x.shape[1:], x.dtype), (t.shape[1:], t.dtype)
         self.row_bytes = x.nbytes + t.nbytes
 
     def __len__(self) -> int:
         return len(self.store)
 
+    def lazily(self, rows: Part | None) -> tuple[Array, Array]:
+        """x and t of these rows, or all, in the place of arrays; encoded when they are indexed."""
+        return cast(Array, Lazy(self, 0, rows)), cast(Array, Lazy(self, 1, rows))
+
     def __call__(self, rows: Rows) -> tuple[Array, Array]:
         """(m,) row numbers → x (m, n_in), t (m, …).  Memory: the result and one window of the store."""
-        x, t = (np.empty((len(rows), *shape), dtype) for shape, dtype in self._shapes)
+        x, t = (np.empty((len(rows), *shape), dtype) for shape, dtype in self.shapes)
 
         def place(places: Array, records: Array) -> None:
             x[places], t[places] = self._encode(records)
@@ -111,8 +135,8 @@ class Lazy:
     """x or t of a part of a stored dataset in an array's place: encoded when it is indexed."""
 
     def __init__(self, encoder: Encoder, which: int, rows: Part | None = None) -> None:
-        self._encoder, self._which, self._rows = encoder, which, rows
-        shape, self.dtype = encoder._shapes[which]
+        self.encoder, self._which, self._rows = encoder, which, rows
+        shape, self.dtype = encoder.shapes[which]
         self.shape = (len(encoder) if rows is None else len(rows), *shape)
         self.ndim = len(self.shape)
 
@@ -124,8 +148,13 @@ class Lazy:
             places = np.arange(*places.indices(len(self)))
         places = np.asarray(places)
         rows = places if self._rows is None else self._rows[places.reshape(-1)]
-        found = self._encoder(rows.reshape(-1).astype(np.int64, copy=False))[self._which]
+        found = self.encoder(rows.reshape(-1).astype(np.int64, copy=False))[self._which]
         return found.reshape(*places.shape, *self.shape[1:])
+
+
+def encoder_of(values: Any) -> Encoder | None:
+    """What encodes the rows that stand in the place of an array; None for an array."""
+    return values.encoder if isinstance(values, Lazy) else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,6 +177,7 @@ class Streamed:
         self._per_block = max(1, BLOCK // max(1, encoder.row_bytes * batch_size))
         self._block: _Block | None = None
         self._thread: threading.Thread | None = None
+        self._expected = 0, 0
 
     def next(self, epoch: int, batch: int, most: int) -> Batches | None:
         block = self._block
@@ -158,6 +188,13 @@ class Streamed:
         n = len(block.numbers)
         places = steps_of(n, self._size, batch - block.first, most, lambda s: np.arange(s.start, s.stop))
         return Batches(block.data, places, block.numbers[places])
+
+    @property
+    def rows(self) -> int:
+        return len(self._train)
+
+    def order(self, epoch: int) -> Order:
+        return Order(self._train, self._seed, epoch)
 
     def of(self, rows: Rows) -> Batches:
         x, t = self._encoder(rows.reshape(-1))

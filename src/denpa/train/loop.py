@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from denpa.arrays import Array
-from denpa.data import batch_count, order
-from denpa.engine import Engine, Metrics, Program, Rows
+from denpa.data import batch_count
+from denpa.engine import Engine, Metrics, Program
 from denpa.errors import TrainingError
 from denpa.explain.doctor_findings import Finding
 from denpa.nn import Network
@@ -26,9 +26,10 @@ from denpa.train import checkpoint, machine
 from denpa.train.checkpoint import Checkpoint
 from denpa.train.config import Config
 from denpa.train.faults import fault, finite
+from denpa.train.feeding import Batches
 from denpa.train.history import History
 from denpa.train.metrics import Evaluator
-from denpa.train.parts import Parts, encode
+from denpa.train.parts import Parts
 from denpa.train.run import METRICS, TIMINGS
 from denpa.train.step import NORM, measuring_step, training_step
 
@@ -82,13 +83,12 @@ class Loop:
             name: np.ascontiguousarray(value) if np.ndim(value) else value
             for name, value in {**self.at.parameters, **self.at.optimizer}.items()
         }
-        self.data = {"x": self.parts.x, "t": self.parts.t}
+        self.feed = self.parts.feed(config.seed, config.batch_size, config.epochs)
         self.history = History(self.path / METRICS, self.at.history_bytes, self.at.history_sha256 or None)
         self.timings = History(self.path / TIMINGS, _size(self.path / TIMINGS))
         self.evaluate = Evaluator(self.network, self.engine, classify=self.parts.classify)
         self._programs: dict[int, Program] = {}
         self._measures: dict[int, Program] = {}
-        self._rows: tuple[int, Rows] = (0, np.empty(0, np.int64))
         self._facts = {**machine.facts(self.config.engine), "threads": machine.blas_threads()}
         self._watched = self._watch()
         self._per_step = 0.0  # seconds, running estimate
@@ -101,6 +101,12 @@ class Loop:
 
         TrainingError when something is not finite, or a save fails.
         """
+        try:
+            return self._run()
+        finally:
+            self.feed.close()
+
+    def _run(self) -> bool:
         if not checkpoint.saved(self.path):
             self.save()
         while self.at.epoch <= self.config.epochs:
@@ -141,30 +147,20 @@ class Loop:
     # -- steps ---------------------------------------------------------------------------------------------------------
     def _advance(self) -> None:
         """One call of the engine: as many steps as fit in `CALL_SECONDS`, all of one batch size."""
-        rows = self._next_rows()
-        by_step = self._by_step(len(rows))
-        program = self._program(rows)
+        fits = int(CALL_SECONDS / self._per_step) if self._per_step else 1
+        batches = self.feed.next(self.at.epoch, self.at.batch, fits)
+        if batches is None:  # the disk is slower than the engine
+            return
+        by_step = self._by_step(len(batches.rows))
+        program = self._program(batches)
         before = dict(self.state)
         start = time.monotonic()
-        metrics = program.run(self.state, self.data, rows, by_step)
+        metrics = program.run(self.state, batches.data, batches.rows, by_step)
         seconds = time.monotonic() - start
         if not finite({name: metrics[name] for name in program.step.finite}) or not finite(self.state):
-            raise self._fault(program, before, rows, by_step)
-        self._count(metrics, rows, seconds)
+            raise self._fault(program, before, batches, by_step)
+        self._count(metrics, batches, seconds)
         self._report(float(by_step["learning_rate"][-1]))
-
-    def _next_rows(self) -> Rows:
-        """Row numbers of the next steps, (steps, batch)."""
-        if self._rows[0] != self.at.epoch:
-            train = self.parts.train
-            self._rows = (self.at.epoch, train[order(len(train), self.config.seed, self.at.epoch)])
-        rows, size, first = self._rows[1], self.config.batch_size, self.at.batch
-        full = len(rows) // size - first
-        if full <= 0:
-            return rows[None, first * size :]
-        fits = int(CALL_SECONDS / self._per_step) if self._per_step else 1
-        count = min(max(fits, 1), full)
-        return rows[first * size : (first + count) * size].reshape(count, size)
 
     def _by_step(self, count: int) -> dict[str, Array]:
         steps = range(self.at.step, self.at.step + count)
@@ -172,10 +168,10 @@ class Loop:
         keys[:, 0], keys[:, 1] = self.config.seed, np.arange(steps.start, steps.stop, dtype=np.uint64)
         return {"learning_rate": np.array([self.schedule(step) for step in steps]), "key": keys}
 
-    def _program(self, rows: Rows) -> Program:
-        size = rows.shape[1]
+    def _program(self, batches: Batches) -> Program:
+        size = batches.rows.shape[1]
         if size not in self._programs:
-            x, t = self.parts.x[rows[0]], self.parts.t[rows[0]]
+            x, t = batches.first
             step = training_step(
                 self.network, self.optimizer, x, t, classify=self.parts.classify, clip=self.config.clip
             )
@@ -190,8 +186,9 @@ class Loop:
         """What the engine could not run its own way, each with the reason."""
         return tuple(dict.fromkeys(line for program in self._programs.values() for line in program.fallbacks))
 
-    def _count(self, metrics: Metrics, rows: Rows, seconds: float) -> None:
+    def _count(self, metrics: Metrics, batches: Batches, seconds: float) -> None:
         """Running sums, added one step after the other: the same bits however steps are divided into calls."""
+        rows = batches.rows
         count, size = rows.shape
         sums, weight = self.at.sums, self.evaluate.weight(size)
         sums["loss"] = _accumulate(sums.get("loss", 0.0), metrics["loss"].astype(np.float64) * weight)
@@ -204,30 +201,29 @@ class Loop:
         self._spent[0] += seconds
         self._spent[1] += rows.size
 
-    def _fault(self, program: Program, state: dict[str, Array], rows: Rows, by_step: dict[str, Array]) -> TrainingError:
+    def _fault(
+        self, program: Program, state: dict[str, Array], batches: Batches, by_step: dict[str, Array]
+    ) -> TrainingError:
         """Go back to where the call began and find the first step, and in it the first value, that is not finite."""
+        rows = batches.rows
         for i in range(len(rows)):
             before = dict(state)
             one = {name: values[i : i + 1] for name, values in by_step.items()}
-            metrics = program.run(state, self.data, rows[i : i + 1], one)
+            metrics = program.run(state, batches.data, rows[i : i + 1], one)
             bad = not finite({name: metrics[name] for name in program.step.finite}) or not finite(state)
             if bad or i == len(rows) - 1:
                 rate = float(by_step["learning_rate"][i])
                 when = f"step {self.at.step + i + 1:,} (epoch {self.at.epoch}, batch {self.at.batch + i + 1})"
                 advice = f"try a smaller --lr (it was {rate:g} here) or --clip 1.0"
-                return fault(program.step, before, self.data, rows[i : i + 1], one, when, advice)
+                return fault(program.step, before, batches.at(i), one, when, advice)
         raise AssertionError("a call has at least one step")
 
     # -- epochs --------------------------------------------------------------------------------------------------------
     def _watch(self) -> tuple[str, Array, Array] | None:
         """The rows looked at after every epoch: validation rows; without them test rows, of this source or its own."""
-        parts = self.parts
-        if len(parts.valid):
-            return "valid", parts.x[parts.valid], parts.t[parts.valid]
-        if len(parts.test):
-            return "test", parts.x[parts.test], parts.t[parts.test]
-        if parts.data.test is not None:
-            return "test", *encode(self.network, parts.data.test, parts.inputs, parts.targets)
+        for name in ("valid", "test"):
+            if (watched := self.parts.part(name)) is not None:
+                return name, *watched
         return None
 
     def _finish_epoch(self) -> None:
@@ -265,25 +261,22 @@ class Loop:
 
     def _gradient_norms(self) -> dict[str, float]:
         """‖∂L/∂parameter‖ at the end of the epoch, without dropout: the mean over up to `MEASURED` of its batches."""
-        rows, size = self._epoch_rows(), self.config.batch_size
-        full = max(len(rows) // size, 1)
+        size, count = self.config.batch_size, self.feed.rows
+        full = max(count // size, 1)
         chosen = np.unique(np.linspace(0, full - 1, min(MEASURED, full)).astype(np.int64))
-        batches = np.stack([rows[b * size : (b + 1) * size] for b in chosen])
-        if batches.shape[1] not in self._measures:
-            step = measuring_step(self.network, self.parts.x[batches[0]], self.parts.t[batches[0]])
-            self._measures[batches.shape[1]] = self.engine.compile(step)
-        program = self._measures[batches.shape[1]]
+        order = self.feed.order(self.at.epoch)
+        batches = self.feed.of(np.stack([order[b * size : min((b + 1) * size, count)] for b in chosen.tolist()]))
+        size = batches.rows.shape[1]
+        if size not in self._measures:
+            self._measures[size] = self.engine.compile(measuring_step(self.network, *batches.first))
+        program = self._measures[size]
         parameters = self.parameters
-        metrics = program.run(dict(parameters), self.data, batches, {})
+        metrics = program.run(dict(parameters), batches.data, batches.rows, {})
         if not finite(metrics):
-            bad = batches[len(metrics["loss"]) - 1][None]
+            bad = batches.at(len(metrics["loss"]) - 1)
             when = f"after epoch {self.at.epoch}, measuring gradients"
-            raise fault(program.step, parameters, self.data, bad, {}, when, "try a smaller --lr or --clip 1.0")
+            raise fault(program.step, parameters, bad, {}, when, "try a smaller --lr or --clip 1.0")
         return {name.removeprefix(NORM): float(v.mean()) for name, v in metrics.items() if name.startswith(NORM)}
-
-    def _epoch_rows(self) -> Rows:
-        self._next_rows()
-        return self._rows[1]
 
     def keep_history(self) -> None:
         """Put the metrics of a run that fails on the disk, for whoever looks into it; a resume cuts them off again."""

@@ -6,7 +6,7 @@ Source: seed 004 (losses and outputs of classification and regression).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,10 +15,12 @@ import numpy.typing as npt
 
 from denpa.arrays import Array
 from denpa.data.encoding import TargetEncoding
+from denpa.data.shuffle import Part
 from denpa.engine import Engine, Program
 from denpa.nn import Network
 from denpa.train.step import evaluating_step
 
+PIECE = 100_000  # rows taken from where they are at a time, a multiple of ROWS: of a store, 8 MB with 20 inputs
 ROWS = 1000  # rows of one evaluation batch: 784 inputs and 50 units then need 3.4 MB
 
 
@@ -34,9 +36,8 @@ class Evaluator:
         total, correct = 0.0, 0
         parts: dict[str, list[Array]] = {"outputs": [], "predicted": []}
         n = len(x)
-        for start in range(0, n, ROWS):
-            rows = np.arange(start, min(start + ROWS, n), dtype=np.int64)
-            metrics = self._program(x, t, rows).run(dict(parameters), {"x": x, "t": t}, rows[None], {})
+        for data, rows in _batches(x, t):
+            metrics = self._program(data["x"], data["t"], rows).run(dict(parameters), data, rows[None], {})
             total += float(metrics["loss"][0]) * self.weight(len(rows))
             correct += int(metrics["correct"][0]) if self._classify else 0
             for name, pieces in parts.items():
@@ -56,6 +57,14 @@ class Evaluator:
             step = evaluating_step(self._network, x[rows], t[rows], classify=self._classify)
             self._programs[size] = self._engine.compile(step)
         return self._programs[size]
+
+
+def _batches(x: Array, t: Array) -> Iterator[tuple[dict[str, Array], npt.NDArray[np.int64]]]:
+    """Arrays and, batch after batch, row numbers in them."""
+    for first in range(0, len(x), PIECE):
+        data = {"x": x[first : first + PIECE], "t": t[first : first + PIECE]}
+        for start in range(0, len(data["x"]), ROWS):
+            yield data, np.arange(start, min(start + ROWS, len(data["x"])), dtype=np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,8 +158,26 @@ def errors(targets: Array, predictions: Array) -> dict[str, float]:
     }
 
 
-def baseline_of(targets: Array, encoding: TargetEncoding) -> Any:
+def baseline_of(targets: Array, encoding: TargetEncoding, rows: Part | None = None) -> Any:
     """What the trivial predictor says, from the training targets: the most frequent class, or each output's mean."""
     if encoding.kind == "classes":
-        return np.int64(np.bincount(targets, minlength=encoding.outputs).argmax())
-    return np.asarray(targets, np.float64).reshape(len(targets), -1).mean(axis=0)
+        return np.int64(counts_of(targets, rows, encoding.outputs).argmax())
+    total, count = np.zeros(encoding.outputs), 0
+    for piece in _pieces(targets, rows):
+        total += np.asarray(piece, np.float64).reshape(len(piece), -1).sum(axis=0)
+        count += len(piece)
+    return total / count
+
+
+def counts_of(targets: Array, rows: Part | None, classes: int) -> npt.NDArray[np.int64]:
+    """How many of these rows, or of all, are of each class, (classes,)."""
+    counts = np.zeros(classes, np.int64)
+    for piece in _pieces(targets, rows):
+        counts += np.bincount(piece, minlength=classes)
+    return counts
+
+
+def _pieces(targets: Array, rows: Part | None) -> Iterator[Array]:
+    for start in range(0, len(targets) if rows is None else len(rows), PIECE):
+        piece = slice(start, start + PIECE)
+        yield targets[piece] if rows is None else targets[rows[piece]]

@@ -9,12 +9,14 @@ import numpy as np
 
 from denpa.arrays import Array
 from denpa.data import Dataset, InputEncoding, TargetEncoding, split
-from denpa.data.batches import Rows
 from denpa.data.dataset import check_finite
+from denpa.data.shuffle import LARGE, Part, divide
+from denpa.data.store import store_of
 from denpa.errors import DataError, UsageError
 from denpa.nn import Network
 from denpa.train.config import Config
-from denpa.train.metrics import baseline_of, targets_for
+from denpa.train.feeding import Encoder, Feed, Held, Streamed, encoder_of
+from denpa.train.metrics import baseline_of, counts_of, targets_for
 
 DRAW_TEST = 1 << 63  # the test part's split must not follow the validation part's: another seed of the same family
 
@@ -22,25 +24,53 @@ DRAW_TEST = 1 << 63  # the test part's split must not follow the validation part
 @dataclass(frozen=True, eq=False)
 class Parts:
     """data: the source; x (n, n_in), t: all its rows as the network and its loss take them.  train, valid, test: row
-    numbers, each ascending.  guess: what the baseline always says."""
+    numbers, each ascending.  guess: what the baseline always says.
+
+    Of a stored dataset x and t are read and encoded when they are indexed.
+    """
 
     data: Dataset
     inputs: InputEncoding
     targets: TargetEncoding
     x: Array
     t: Array
-    train: Rows
-    valid: Rows
-    test: Rows
+    train: Part
+    valid: Part
+    test: Part
     guess: Any
+    network: Network
 
     @property
     def classify(self) -> bool:
         return self.targets.kind == "classes"
 
+    @property
+    def encoder(self) -> Encoder | None:
+        """What reads and encodes the rows of a stored dataset; None when all are in memory."""
+        return encoder_of(self.x)
 
-def division(config: Config, data: Dataset) -> tuple[Rows, Rows, Rows]:
+    def feed(self, seed: int, batch_size: int, epochs: int) -> Feed:
+        """The training rows, for a loop."""
+        if (encoder := self.encoder) is not None:
+            return Streamed(encoder, self.train, seed, batch_size, epochs)
+        return Held(self.x, self.t, self.train, seed, batch_size)
+
+    def part(self, name: str) -> tuple[Array, Array] | None:
+        """x and t of "valid" or "test", this source's or its own test part; None without rows."""
+        rows = self.valid if name == "valid" else self.test
+        if len(rows):
+            if (encoder := self.encoder) is not None:
+                return encoder.lazily(rows)
+            return self.x[rows], self.t[rows]
+        if name == "test" and self.data.test is not None:
+            return encode(self.network, self.data.test, self.inputs, self.targets)
+        return None
+
+
+def division(config: Config, data: Dataset) -> tuple[Part, Part, Part]:
     """Training, validation and test rows of the source; the last are empty unless config.test asks for some.
+
+    A million rows and more (`LARGE`) are divided without regard to their classes: the shares agree by their number.
 
     UsageError when the source has a test part of its own and config.test asks for another.
     """
@@ -51,20 +81,22 @@ def division(config: Config, data: Dataset) -> tuple[Rows, Rows, Rows]:
             got=f"test = {config.test:g}",
             want="test = 0: its own part is used",
         )
-    labels = data.targets if data.classes is not None else None
+    if len(data) >= LARGE and data.groups is None and data.times is None:
+        return divide(len(data), config.valid, config.test, (config.seed, config.seed ^ DRAW_TEST))
+    labels = data.targets[:] if data.classes is not None else None
     rest, test = split(len(data), config.test, config.seed ^ DRAW_TEST, labels)
     train, valid = split(len(rest), config.valid, config.seed, None if labels is None else labels[rest])
     return rest[train], rest[valid], test
 
 
-def encodings(config: Config, data: Dataset) -> tuple[InputEncoding, TargetEncoding, tuple[Rows, Rows, Rows]]:
+def encodings(config: Config, data: Dataset) -> tuple[InputEncoding, TargetEncoding, tuple[Part, Part, Part]]:
     """Fitted on the training rows alone.  DataError when these have a single class left, and for NaN and infinity."""
     for values, what in ((data.inputs, "inputs"), (data.targets, "targets")):  # readers refuse them; arrays come as is
-        if values.dtype.kind == "f":
+        if values.dtype.kind == "f" and store_of(values) is None:
             check_finite(values, data.source, what)
     rows = division(config, data)
     train = rows[0]
-    if data.classes is not None and len(np.unique(data.targets[train])) < 2:
+    if data.classes is not None and np.count_nonzero(counts_of(data.targets, train, len(data.classes))) < 2:
         raise DataError(
             "the training part has one class only: there is nothing to learn",
             where=data.source,
@@ -75,16 +107,19 @@ def encodings(config: Config, data: Dataset) -> tuple[InputEncoding, TargetEncod
 
 
 def parts(
-    network: Network, data: Dataset, inputs: InputEncoding, targets: TargetEncoding, rows: tuple[Rows, Rows, Rows]
+    network: Network, data: Dataset, inputs: InputEncoding, targets: TargetEncoding, rows: tuple[Part, Part, Part]
 ) -> Parts:
     """Encode all rows for this network.  DataError naming the row that cannot be."""
     x, t = encode(network, data, inputs, targets)
     train, valid, test = rows
-    return Parts(data, inputs, targets, x, t, train, valid, test, baseline_of(data.targets[train], targets))
+    guess = baseline_of(data.targets, targets, train)
+    return Parts(data, inputs, targets, x, t, train, valid, test, guess, network)
 
 
 def encode(network: Network, data: Dataset, inputs: InputEncoding, targets: TargetEncoding) -> tuple[Array, Array]:
     """x (n, n_in) and t of a dataset, as the network and its loss take them."""
+    if store_of(data.inputs) is not None:
+        return Encoder(network, data, inputs, targets).lazily(None)
     encoded = targets.encode(data.targets, network.dtype)
     return inputs.encode(data.inputs, network.dtype), targets_for(network, encoded)
 
