@@ -102,6 +102,14 @@ def test_a_folder_that_is_not_there(run_denpa) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_the_limit_of_nodes_before_a_graph_collapses(run_denpa) -> None:
+    formula = ("h = exp(x)*x + exp(-x); h*h + h", "x=0.5", "--quiet")
+    whole, collapsed = run_denpa("draw", *formula), run_denpa("draw", *formula, "--limit", "5")
+    assert "exp" in whole.stdout
+    assert len(collapsed.stdout.splitlines()) < len(whole.stdout.splitlines())
+    assert run_denpa("draw", *formula, "--limit", "0").returncode == 2
+
+
 @pytest.fixture
 def run(run_denpa, tmp_path: Path) -> Path:
     rng = np.random.default_rng(0)

@@ -192,9 +192,10 @@ def test_the_decoder_undoes_every_filter(rng: np.random.Generator) -> None:
 
 def test_a_missing_glyph_is_said() -> None:
     pytest.importorskip("resvg_py")
-    assert raster.missing("abc ×←Σ 123\n") == []
-    assert raster.missing("a\ue000b\U0010abcd") == ["\ue000", "\U0010abcd"]
-    with pytest.raises(UsageError, match="no font on this machine has 1 of the characters") as error:
+    assert raster.missing("<text>abc ×←Σ 123\n</text>") == []
+    texts = "<desc>\ue001</desc><text x='1'>a\ue000b</text><text><tspan>1\U0010abcd</tspan></text>"
+    assert raster.missing(texts) == ["\ue000", "\U0010abcd"]
+    with pytest.raises(UsageError, match="the fonts of this machine cannot draw 1 of the characters") as error:
         dp.draw("x*2", values={"x": 1}, labels={"x": "\ue123"}).png()
     assert "\ue123" in str(error.value)
     assert "svg" in str(error.value).lower()

@@ -286,3 +286,21 @@ def test_a_formula_and_a_tensor_give_the_same_picture() -> None:
     z = x * y + x
     z.name = "z"
     assert dp.draw(z).scene == dp.draw(formula("z = x*y + x", x=2, y=3)).scene
+
+
+@pytest.mark.parametrize(("name", "of_one", "of_all"), [("001", "L", "J̃"), ("002", "C", "C_T"), ("000", "L", "L")])
+def test_the_loss_of_one_sample_has_the_letter_that_a_trace_gives_it(name: str, of_one: str, of_all: str) -> None:
+    rng = np.random.default_rng(0)
+    network = dp.nn.Network([2, 3, 2], hidden="sigmoid")
+    x, t = rng.normal(size=(4, 2)), rng.integers(0, 2, 4)
+
+    def loss(*args: object, **options: object) -> str:
+        scene = dp.draw(network, *args, notation=name, **options).scene
+        return next(box.title for box in scene.boxes if box.kind == "loss")
+
+    assert loss(x, t) == of_all
+    assert [loss(x, t, zoom=zoom) for zoom in ("units", "operations")] == [of_one] * 2
+    assert loss(x[:1], t[:1]) == of_one
+    traced = dp.trace_step(network, x[0], t[0], notation=name)
+    table = next(section for section in traced.document.sections if section.key == "notation").blocks[1]
+    assert [row[1] for row in table.rows if row[0].en == "loss"] == [of_one]

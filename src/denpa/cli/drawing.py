@@ -29,8 +29,9 @@ _FILES = "svg, png, html (steps, buttons and keys), tex (TikZ), dot or txt"
 @click.option("--highlight", multiple=True, metavar="NAME", help="Mark what this node influences; several: between.")
 @click.option("--step", type=click.IntRange(0), help="How far: 0 the inputs, then each node forward, then backward.")
 @click.option("--steps", is_flag=True, help="A numbered series of files, one a step.")
-@click.option("--collapse/--no-collapse", default=None, help="Collapse into boxes; by itself above 60 nodes.")
+@click.option("--collapse/--no-collapse", default=None, help="Collapse into boxes; by itself above --limit.")
 @click.option("--expand", multiple=True, metavar="BOX", help="Open a collapsed box, e.g. layer2.")
+@click.option("--limit", type=click.IntRange(1), help="Nodes above which it collapses by itself.  [default: 60]")
 @click.option("--data", metavar="FILE", help="The rows to run a network on; needed when WHAT is a run or a model.")
 @click.option("--row", type=click.IntRange(0), help="Only this row of the data (units and operations: 0).")
 @click.option("--zoom", type=click.Choice(["layers", "units", "operations"]), help="Of a network.  [default: layers]")
@@ -85,6 +86,7 @@ def _drawing(what: str, values: tuple[str, ...], labels: tuple[str, ...], option
 
     common = {name: options[name] for name in ("title", "local", "highlight", "step", "collapse", "expand", "theme")}
     common |= {"notation": options["notation"], "tensors": options["tensors"], "language": options["lang"]}
+    common |= {} if options["limit"] is None else {"limit": options["limit"]}
     common |= {"gradients": False if options["no_gradients"] else None, "labels": _pairs(labels)}
     if options["data"] is None and not _is_model(what):
         for name in ("zoom", "row"):

@@ -11,7 +11,7 @@ from denpa.draw.layout import EFFORT, Edge, Layout, Size, straightened
 from denpa.draw.layout_groups import Rectangle, arrange_grouped
 from denpa.draw.legend import legend
 from denpa.draw.markup import width as text_width
-from denpa.draw.scene import FONT, NEUTRAL, SMALL, Bead, Box, BoxKind, Frame, Pill, Row, Scene, Wire
+from denpa.draw.scene import BOLD, FONT, NEUTRAL, SMALL, Bead, Box, BoxKind, Frame, Pill, Row, Scene, Wire
 from denpa.explain.words import Language
 
 PORT = 38.0  # px, least distance of two ports: a pill of two rows fits between them
@@ -136,7 +136,7 @@ def _pill_size(rows: Sequence[Row]) -> tuple[float, float]:
 
 
 def row_width(row: Row) -> float:
-    return text_width(row.text, SMALL) * (1.06 if row.kind == "gradient" else 1.0)  # gradients are bold
+    return text_width(row.text, SMALL) * (BOLD if row.kind == "gradient" else 1.0)
 
 
 def bead_half(item: Item) -> float:

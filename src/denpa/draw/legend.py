@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from denpa.draw.markup import width as text_width
-from denpa.draw.scene import SMALL, Sample
+from denpa.draw.scene import BOLD, SMALL, Sample
 from denpa.explain.words import T, in_language
 from denpa.formatting import number
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from denpa.draw.diagram import Diagram, Scale
 
 LINE = 30.0  # px, length of a sample line
+LINES = ("wire", "faint")
 _VALUE = T(en="top: value, forward", ja="上：順伝播の値")
 _GRADIENT = T(en="bottom ←: gradient, backward", ja="下 ←：逆伝播の勾配")
 _LOCAL = T(en="× local derivative", ja="× 局所的な微分")
@@ -64,7 +65,8 @@ def _lines(
     samples: list[Sample] = []
     x, y, wide = left, top + 8.0, 0.0
     needs = [
-        text_width(text, SMALL) + (LINE + 6.0 if kind in ("wire", "faint") else 0.0) + 22.0 for kind, text, _ in entries
+        text_width(text, SMALL) * (BOLD if kind == "gradient" else 1.0) + (LINE + 6.0 if kind in LINES else 0.0) + 16.0
+        for kind, text, _ in entries
     ]
     whole = sum(need for need, (kind, _, _) in zip(needs, entries, strict=True) if kind == "wire")
     for i, ((kind, text, width), need) in enumerate(zip(entries, needs, strict=True)):

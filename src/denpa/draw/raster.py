@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
+from html import unescape
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,8 @@ from denpa.errors import UsageError, require
 
 PIXELS = 100_000_000  # 400 MB as RGBA, the most that a picture may take
 _ABSENT = "\U0010fffd"  # private use, the last but two code point: no font has it
-_CELL = 32  # px, for a character of 20 px
+LONGEST = 200  # characters of a text that are looked at
+LINE, PAGE = 22, 256  # px, for a text of 12 px; texts in one picture
 
 
 def _resvg() -> Any:
@@ -36,7 +39,7 @@ def png(scene: Scene, theme: Theme = "light", scale: float = 2.0) -> bytes:
     picture = str(render(scene, "light" if theme == "auto" else theme))
     if absent := missing(picture):
         raise UsageError(
-            f"no font on this machine has {len(absent)} of the characters in this picture",
+            f"the fonts of this machine cannot draw {len(absent)} of the characters in this picture",
             got=" ".join(absent[:20]) + (" …" if len(absent) > 20 else ""),
             fix="install a font that has them (Debian: fonts-noto-cjk for Japanese, fonts-dejavu for symbols), "
             "or save as SVG",
@@ -44,29 +47,37 @@ def png(scene: Scene, theme: Theme = "light", scale: float = 2.0) -> bytes:
     return bytes(resvg.svg_to_bytes(svg_string=picture, zoom=scale))
 
 
-def missing(text: str) -> list[str]:
-    """The characters of `text` that the renderer has no glyph for: they look like one that no font can have."""
-    characters = sorted({c for c in text if not c.isspace()})
-    images = _glyphs([_ABSENT, *characters])
-    return [c for c, image in zip(characters, images[1:], strict=True) if np.array_equal(image, images[0])]
+def missing(picture: str) -> list[str]:
+    """The characters of an SVG's texts that the renderer draws as an empty box.
+
+    A character drawn alone may have a font, and none beside others: the renderer looks for one font for a whole text.
+    So each text is drawn as it is, and with a character that no font has in the place of each: alike means missing.
+    """
+    texts: dict[str, str] = {}  # one of each pattern of digits
+    for found in re.findall(r"<text[^>]*>(.*?)</text>", picture, re.DOTALL):
+        text = unescape(re.sub(r"<[^>]*>", "", found))
+        if not text.isascii():
+            texts.setdefault(re.sub(r"[0-9.]+", "0", text), text[:LONGEST])
+    asked = [(text, c) for text in texts.values() for c in dict.fromkeys(text) if not (c.isascii() or c.isspace())]
+    images = _drawn([line for text, c in asked for line in (text, text.replace(c, _ABSENT))])
+    alike = [np.array_equal(a, b) for a, b in zip(images[::2], images[1::2], strict=True)]
+    return sorted({c for (_, c), same in zip(asked, alike, strict=True) if same})
 
 
-def _glyphs(characters: list[str]) -> list[Array]:
-    """Each character as the renderer draws it, all in one picture: fonts are loaded once."""
+def _drawn(texts: list[str]) -> list[Array]:
+    """Each text as the renderer draws it, (height, width) opacities; many in one picture, as fonts are loaded once."""
     from denpa.draw.markup import element
     from denpa.draw.style import FONTS
 
-    across = 64
-    down = -(-len(characters) // across)
-    cells = [
-        element("text", c, x=_CELL * (i % across) + 4, y=_CELL * (i // across) + 23, font_size=20, font_family=FONTS)
-        for i, c in enumerate(characters)
-    ]
-    size = {"width": across * _CELL, "height": down * _CELL}
-    sheet = element("svg", *cells, xmlns="http://www.w3.org/2000/svg", **size)
-    alpha = decode(bytes(_resvg().svg_to_bytes(svg_string=str(sheet))))[..., 3]
-    places = [(_CELL * (i // across), _CELL * (i % across)) for i in range(len(characters))]
-    return [alpha[y : y + _CELL, x : x + _CELL] for y, x in places]
+    images: list[Array] = []
+    for first in range(0, len(texts), PAGE):
+        lines = texts[first : first + PAGE]
+        rows = [element("text", t, x=4, y=LINE * i + 15, font_size=12, font_family=FONTS) for i, t in enumerate(lines)]
+        size = {"width": 16 * max(map(len, lines)), "height": LINE * len(lines)}
+        sheet = element("svg", *rows, xmlns="http://www.w3.org/2000/svg", **size)
+        alpha = decode(bytes(_resvg().svg_to_bytes(svg_string=str(sheet))))[..., 3]
+        images += [alpha[LINE * i : LINE * (i + 1)] for i in range(len(lines))]
+    return images
 
 
 def decode(data: bytes) -> Array:

@@ -16,6 +16,7 @@ BoxKind: TypeAlias = Literal["operator", "input", "parameter", "constant", "loss
 ROW = 15.0  # px, height of one row of text in a pill
 CELL = (6.0, 5.0)  # px, one cell of a heat strip
 FONT, SMALL = 13.0, 11.5  # px, titles and pills
+BOLD = 1.12  # how much wider bold text is (DejaVu Sans: 1.12, Noto Sans 1.06, Arial 1.08)
 NEUTRAL = 1.5  # px, a wire whose gradient is not known
 
 

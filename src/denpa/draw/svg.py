@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
 from typing import Literal, TypeAlias
 
-from denpa.draw.markup import Markup, attribute, element, escape, join
+from denpa.draw.markup import Markup, attribute, element, escape, join, runs
 from denpa.draw.scene import (
     CELL,
     FONT,
@@ -135,33 +134,23 @@ def _text(x: float, y: float, text: str, size: float, anchor: str = "middle", **
 
 
 def _scripts(text: str, size: float) -> list[Markup]:
-    """Raised and lowered characters (⁽¹⁾, ₂) as small ordinary ones: many fonts lack some of them, and then a whole
-    word changes its face."""
+    """Raised and lowered characters (⁽¹⁾, ₂) as small ordinary ones, and ŷ, J̃ as a letter with a sign above it: many
+    fonts lack some of them, and then a whole word changes its face."""
     parts: list[Markup] = []
-    shift = 0.0
-    for lift, run in _runs(text):
-        dy = {"": 0.0, "<super>": -0.34, "<sub>": 0.2}[lift] * size
-        move = round(dy - shift, 2) or None
-        small = round(0.72 * size, 2) if lift else None
-        parts.append(element("tspan", run, dy=move, font_size=small) if lift or move else escape(run))
+    shift = slide = 0.0
+    for lift, run in runs(text):
+        dy = {"": 0.0, "super": -0.34, "sub": 0.2, "hat": -0.3, "capital hat": -0.56}[lift] * size
+        dx = slide
+        slide = 0.0
+        if lift.endswith("hat"):  # back over the letter, and then to where the letter ended
+            dx, slide = -0.45 * size, 0.06 * size
+        move, across = round(dy - shift, 2) or None, round(dx, 2) or None
+        small = round((0.65 if lift.endswith("hat") else 0.72) * size, 2) if lift else None
+        parts.append(
+            element("tspan", run, dx=across, dy=move, font_size=small) if lift or move or across else escape(run)
+        )
         shift = dy
     return parts
-
-
-def _runs(text: str) -> list[tuple[str, str]]:
-    """The text cut where it rises or falls: ("", "W"), ("<sub>", "12"), ("<super>", "(1)")."""
-    runs: list[tuple[str, str]] = []
-    for character in text:
-        lift, _, base = unicodedata.decomposition(character).partition(" ")
-        if lift in ("<super>", "<sub>"):
-            character = "".join(chr(int(code, 16)) for code in base.split())
-        else:
-            lift = ""
-        if runs and runs[-1][0] == lift:
-            runs[-1] = (lift, runs[-1][1] + character)
-        else:
-            runs.append((lift, character))
-    return runs
 
 
 def _class(scene: Scene, name: str, at: int | None) -> str:

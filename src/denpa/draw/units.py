@@ -9,6 +9,7 @@ import numpy as np
 from denpa.draw.diagram import Diagram, Item, Link, compose
 from denpa.draw.quantities import arrow, magnitude, number_text
 from denpa.draw.scene import Row, Scene
+from denpa.draw.view import loss_name
 from denpa.explain.charts import NetworkUnits
 from denpa.explain.notation import Notation
 from denpa.explain.step import LayerStep, Step
@@ -17,7 +18,7 @@ from denpa.primitive import REGISTRY
 
 SHOWN = 6  # units of a layer; a wider one shows its first ones and one box for the rest
 TITLE = T(en="Units and weights of a network", ja="ネットワークのユニットと重み")
-_MORE = T(en="⋮ {0} more", ja="⋮ 他 {0} 個")
+_MORE = T(en="… {0} more", ja="… 他 {0} 個")
 _INTO = T(en="Σ of {0}", ja="{0} 個の和")
 _WHAT = T(
     en="Units of a network: on each edge the weight and its gradient, in each unit its output and, below, δ",
@@ -66,11 +67,10 @@ class _Units:
         forward = [
             f"{name('activation', l).plain} ← {name('preactivation', l).plain}" for l in range(1, self.depth + 1)
         ]
-        back = [f"∂{name('loss').plain}/∂{name('weight', l).plain}" for l in range(self.depth, 0, -1)]
-        loss = f"{name('loss').plain} = {number_text(np.float64(self.step.loss))}"
-        return [name("activation", 0).plain, *forward, loss, f"∂{name('loss').plain}/∂{name('loss').plain} = 1", *back][
-            : 2 * self.depth + 3
-        ]
+        loss = loss_name(self.notation, one=True)
+        back = [f"∂{loss}/∂{name('weight', l).plain}" for l in range(self.depth, 0, -1)]
+        value = f"{loss} = {number_text(np.float64(self.step.loss))}"
+        return [name("activation", 0).plain, *forward, value, f"∂{loss}/∂{loss} = 1", *back][: 2 * self.depth + 3]
 
     def _add(self, layer: int, unit: int, item: Item) -> int:
         self.place[layer, unit] = len(self.items)
@@ -140,7 +140,7 @@ class _Units:
             Row("gradient", "←1", at + 1),
             Row("note", f"{self.notation.symbol('target', self.depth).plain} = {_targets(self.step.targets[0])}"),
         )
-        item = Item("loss", "loss", self.notation.symbol("loss").plain, lines, "", at, at + 1)
+        item = Item("loss", "loss", loss_name(self.notation, one=True), lines, "", at, at + 1)
         self.items.append(item)
         ends = [*self.shown[-1], *([-1] if self.hidden[-1] else [])]
         for port, i in enumerate(ends):

@@ -20,6 +20,11 @@ from denpa.graph import Graph, Node
 Labels: TypeAlias = Mapping[str, str] | Callable[[Node], str | None]
 
 
+def loss_name(notation: Notation, *, one: bool) -> str:
+    """The letter of the loss of one sample, or of a batch, where the notation has one for each (001: L and J̃)."""
+    return notation.symbol("sample_loss" if one and notation.per_sample else "loss").plain
+
+
 class View:
     """A graph with its gradients.  labels: other names, by name or as a function of the node."""
 
@@ -70,7 +75,15 @@ class View:
         if self.notation is None or node.role is None or (node.value.ndim == 0 and node.role.kind != "loss"):
             return None
         kind, layer = node.role
+        if kind == "loss":
+            return loss_name(self.notation, one=self._one_sample)
         return self.notation.symbol("activation" if kind == "input" else kind, layer).plain  # type: ignore[arg-type]
+
+    @cached_property
+    def _one_sample(self) -> bool:
+        """Whether the network's input is one sample: a row, or the scalars of a row."""
+        inputs = [n.value for n in self.graph.nodes if n.role is not None and n.role.kind == "input"]
+        return bool(inputs) and all(v.ndim < 2 or len(v) == 1 for v in inputs)
 
     def title(self, node: Node) -> str:
         """What stands in a leaf's box."""

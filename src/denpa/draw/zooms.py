@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from denpa.draw.build import Cluster
+from denpa.draw.view import loss_name
 from denpa.errors import UsageError, user_line
 from denpa.explain.notation import Notation
 from denpa.explain.step import LayerStep, Step, record_step
@@ -132,7 +133,7 @@ def _loss(step: Step, z: list[Tensor], named: Notation) -> Tensor:
         for target in targets:
             target.node.role, target.node.requires = Role("target", depth), False
         loss = _sum([error(y, v, reduction="sum") for y, v in zip(z, targets, strict=True)])
-    _tagged(loss, named.symbol("loss").plain, "loss", depth)
+    _tagged(loss, loss_name(named, one=True), "loss", depth)
     if not math.isclose(float(loss.value), step.loss, rel_tol=1e-4, abs_tol=1e-6) and math.isfinite(step.loss):
         raise AssertionError(f"the scalar graph gives {loss.value}, the network {step.loss}")
     return loss
