@@ -14,6 +14,8 @@ from denpa.errors import DataError
 
 Floats = npt.NDArray[np.float64]
 
+DECIMALS = "a plain finite decimal number (ASCII digits, a point, no thousands separators) in every cell"
+DATES = "2024-03-31, 2024/3/31, 2024年3月31日 or 31.3.2024 in every cell"
 DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*")
 
 
@@ -52,18 +54,12 @@ class Fault:
 class Faults:
     """All faulty cells of a table, so that one message tells how many there are."""
 
-    def __init__(self, where: str, names: Sequence[str]) -> None:
-        self.where, self.names = where, tuple(names)
+    def __init__(self, where: str, names: Sequence[str], unit: str = "line") -> None:
+        self.where, self.names, self.unit = where, tuple(names), unit
         self.found: dict[tuple[int, str], Fault] = {}
 
     def __bool__(self) -> bool:
         return bool(self.found)
-
-    def add(self, column: int, cells: Sequence[str], lines: Sequence[int]) -> None:
-        """Note the faulty ones among these cells of `column` (an index into names)."""
-        for cell, line in zip(cells, lines, strict=True):
-            if (kind := fault(cell)) is not None:
-                self.note(column, kind, 1, line, cell)
 
     def note(self, column: int, kind: str, count: int, line: int, cell: str) -> None:
         if earlier := self.found.get((column, kind)):
@@ -71,33 +67,23 @@ class Faults:
         else:
             self.found[column, kind] = Fault(count, line, cell)
 
-    def error(self, rows: int, texts: str) -> DataError:
-        """The message for the first faulty column; `texts`: what to do about a column of text."""
+    def error(self, rows: int, fix: str) -> DataError:
+        """The message for the first faulty column; `fix`: what to do about text."""
         column, kind = min(self.found, key=lambda key: (key[0], self.found[key].line))
         first = self.found[column, kind]
         name = shown(self.names[column])
         others = sorted({other for other, _ in self.found} - {column})
         more = f"; {len(others)} more columns have such cells" if others else ""
-        what = {
-            "empty": f"{first.count:,} of {rows:,} cells are empty",
-            "not finite": f"{first.count:,} of {rows:,} cells are NaN or infinite",
-            "text": f"{first.count:,} of {rows:,} cells are not numbers",
-        }[kind]
-        is_text = kind == "text" and first.count * 2 > rows
+        if kind == "not finite":
+            what, fix = "NaN or infinite", "replace these cells by numbers, or take them as missing with --na"
+        else:
+            what = "not numbers" if kind == "text" else "no dates"
+        if DECIMAL_COMMA.fullmatch(first.value):
+            fix = "write decimals with a point (1.5 for 1,5)"
         return DataError(
-            f"column {name} holds text: {what}{more}" if is_text else f"column {name}: {what}{more}",
-            where=f"{self.where}, first at line {first.line:,}",
+            f"column {name}: {first.count:,} of {rows:,} cells are {what}{more}",
+            where=f"{self.where}, first at {self.unit} {first.line:,}",
             got=shown(first.value),
-            want="a plain finite decimal number (ASCII digits, a point, no thousands separators) in every cell",
-            fix=_fix(kind, first.value, is_text, texts),
+            want=DATES if kind == "no date" else DECIMALS,
+            fix=fix,
         )
-
-
-def _fix(kind: str, value: str, is_text: bool, texts: str) -> str:
-    if kind == "empty":
-        return "fill these cells or remove their rows or the column"
-    if kind == "not finite":
-        return "replace these cells by numbers or remove their rows"
-    if DECIMAL_COMMA.fullmatch(value):
-        return "write decimals with a point (1.5 for 1,5)"
-    return texts if is_text or "classes" in texts else "correct these cells or remove their rows"

@@ -5,12 +5,16 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from denpa.errors import DataError
+
+if TYPE_CHECKING:  # these modules import this one
+    from denpa.data.coding import InputColumn
+    from denpa.data.schema import Schema
 
 Array = npt.NDArray[Any]
 
@@ -23,6 +27,10 @@ class Samples:
     float32 or float64, all finite, read-only.  columns: the names of a table's columns, None for arrays and images.
     maximum: the largest value a pixel can have, where the format says so (255 for bytes).  ignored: columns of the
     source that were not asked for.  sha256: of the file as stored, or of the lines `name sha256` of several.
+
+    cells: what the columns of a table hold.  Its inputs are then float64 with NaN where a cell is missing, codes in
+    place of categories (the number of categories for another one) and days in place of dates; na: the cells that were
+    missing besides empty ones.  notices: sentences that a user should see.
     """
 
     inputs: Array
@@ -31,6 +39,9 @@ class Samples:
     columns: tuple[str, ...] | None = None
     maximum: float | None = None
     ignored: tuple[str, ...] = ()
+    cells: tuple[InputColumn, ...] | None = None
+    na: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.inputs) == 0:
@@ -68,7 +79,7 @@ class Dataset(Samples):
     targets: with classes, (n,) int64 indices into them; with labels, (n, k) float64 of 0 and 1, one column for each of
     the k labels that a row may have at once; else numbers, (n,) or (n, k) float64.  target_names: of the k columns,
     where there are several.  task_reason: why this is classification or regression, as a sentence.  test: the source's
-    own test part, if it has one.
+    own test part, if it has one.  schema: of a table, with its decisions and their reasons.
 
     weights: (n,) float64, finite, ≥ 0, not all 0: what each row counts for.  groups: (n,) int64, equal for rows that
     must not be divided between training and validation.  times: (n,) float64, by which the rows are ordered.
@@ -84,6 +95,7 @@ class Dataset(Samples):
     weights: Array | None = None
     groups: Array | None = None
     times: Array | None = None
+    schema: Schema | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from denpa.data.cells import DECIMAL_COMMA
+from denpa.data.cells import DATES, DECIMAL_COMMA, DECIMALS
 from denpa.data.dates import date_of, looks_ambiguous
 from denpa.data.files import listed, shown
 from denpa.data.scan import ColumnScan, Seen
@@ -41,6 +41,7 @@ class Column:
     counts: tuple[int, ...] = ()
     notices: tuple[str, ...] = ()
     otherwise: str = ""
+    dates: bool = False  # of a time
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def _asked_date(scan: ColumnScan, role: Role) -> Column:
         f"column {shown(role.name)} does not hold dates that can be read in one way only",
         where=role.first(scan.text) if scan.text.count else role.where,
         got=shown(scan.text.cell) if scan.text.count else "numbers",
-        want="2024-03-31, 2024/3/31, 2024年3月31日 or 31.3.2024 in every cell",
+        want=DATES,
     )
 
 
@@ -194,6 +195,7 @@ def _facts(
         moments.std if moments else None,
         notices=tuple(notices),
         otherwise=measured if kind == "id" and speak else "",
+        dates=measured == "date",
     )
 
 
@@ -221,7 +223,7 @@ def _refuse(scan: ColumnScan, role: Role, dated: bool = False) -> None:
         f"column {name}: {scan.text.count:,} of {scan.rows:,} cells are not numbers",
         where=role.first(scan.text),
         got=shown(scan.text.cell),
-        want="a plain finite decimal number (ASCII digits, a point, no thousands separators) in every cell",
+        want=DECIMALS,
         fix="write decimals with a point (1.5 for 1,5)" if comma else fix,
     )
 

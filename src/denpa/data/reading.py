@@ -6,6 +6,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+from denpa.data.csvtext import CsvSource
 from denpa.data.dataset import Dataset, Inputs
 from denpa.data.digits import NAME as DIGITS, read_digits
 from denpa.data.encoding import InputEncoding, TargetEncoding
@@ -13,7 +14,9 @@ from denpa.data.files import DataFile, listed, opened
 from denpa.data.idx import is_idx, not_idx
 from denpa.data.idxset import read_file, read_file_like, read_folder, read_images
 from denpa.data.npz import read_npz, read_npz_inputs, read_npz_like
-from denpa.data.table import read_table, read_table_inputs, read_table_like
+from denpa.data.schema import Options, Schema, profile
+from denpa.data.source import Dialect
+from denpa.data.table import Layout, read_table, read_table_inputs, read_table_like
 from denpa.data.targets import Labels, follow
 from denpa.errors import DataError, UsageError
 
@@ -34,16 +37,19 @@ _FOREIGN = {
     b"\xfd7zXZ": ("an xz file", "decompress it first: unxz"),
 }
 
-_KINDS = "an IDX file, a folder of IDX files, an NPZ file or a CSV file with a header line"
+_KINDS = "an IDX file, a folder of IDX files, an NPZ file or a CSV file"
 
 
-def read(source: str | Path, target: str | None = None, task: str = "auto") -> Dataset:
+def read(source: str | Path, target: str | None = None, task: str = "auto", options: Options | None = None) -> Dataset:
     """The rows and targets of a source, to train on.
 
-    source: "digits", an IDX file (its labels beside it), a folder of IDX files, an NPZ file or a CSV file, gzip or not
-    where it is read in order.  target: the target's column, for CSV only.  task: "auto", "classification" or
-    "regression".  UsageError for a source or option that cannot be meant, DataError for data that cannot be trained on.
+    source: "digits", an IDX file (its labels beside it), a folder of IDX files, an NPZ file or a CSV file, packed or
+    not where it is read in order.  target: the target's column, for tables only.  task: "auto", "classification" or
+    "regression".  options: more to say about a table; target and task go before those in it.
+    UsageError for a source or option that cannot be meant, DataError for data that cannot be trained on.
     """
+    if options is not None:
+        target, task = target or options.target, options.task if task == "auto" else task
     if source == DIGITS:
         return _without_target(read_digits(), target, task)
     if os.path.isdir(source):
@@ -51,11 +57,27 @@ def read(source: str | Path, target: str | None = None, task: str = "auto") -> D
     with opened(source) as file:
         kind = _kind(file)
         if kind == "csv":
-            return read_table(file, target, task)
+            chosen = replace(options or Options(), target=target, task=task)
+            return read_table(CsvSource(file, chosen.dialect), chosen)
         return _without_target(read_npz(file, task) if kind == "npz" else read_file(file, task), target, task)
 
 
-def read_like(source: str | Path, inputs: InputEncoding, targets: TargetEncoding) -> Dataset:
+def read_schema(source: str | Path, options: Options) -> Schema:
+    """What the columns of a table are; a target need not be named.
+
+    DataError when the source is no table, and for what cannot be decided.
+    """
+    if source == DIGITS or os.path.isdir(source):
+        raise DataError("only a table has a schema", where=str(source), want="a CSV file")
+    with opened(source) as file:
+        if (kind := _kind(file)) != "csv":
+            raise DataError("only a table has a schema", where=file.where, got=f"an {kind.upper()} file")
+        return profile(CsvSource(file, options.dialect), options, target=False)
+
+
+def read_like(
+    source: str | Path, inputs: InputEncoding, targets: TargetEncoding, dialect: Dialect | None = None
+) -> Dataset:
     """The rows and targets of a source, to evaluate a trained network on: columns by name, in its classes' order.
 
     A source with a test part of its own gives that part.
@@ -65,14 +87,15 @@ def read_like(source: str | Path, inputs: InputEncoding, targets: TargetEncoding
         with opened(source) as file:
             kind = _kind(file)
             if kind == "csv":
-                return read_table_like(file, inputs.names, targets.name, classes)
+                layout = Layout(inputs.table, inputs.na, targets.columns, classes)
+                return read_table_like(CsvSource(file, dialect), layout)
             _check_unnamed(inputs, file.where)
             return read_npz_like(file, classes) if kind == "npz" else read_file_like(file, classes)
     data = read(source, task="regression" if classes is None else "classification")
     return _in_terms_of(data.test or data, inputs, classes)
 
 
-def read_inputs(source: str | Path, inputs: InputEncoding) -> Inputs:
+def read_inputs(source: str | Path, inputs: InputEncoding, dialect: Dialect | None = None) -> Inputs:
     """The rows of a source, to predict: its columns by name in any order; targets are not needed.
 
     DataError naming the columns that are missing.
@@ -85,7 +108,7 @@ def read_inputs(source: str | Path, inputs: InputEncoding) -> Inputs:
     with opened(source) as file:
         kind = _kind(file)
         if kind == "csv":
-            return read_table_inputs(file, inputs.names)
+            return read_table_inputs(CsvSource(file, dialect), Layout(inputs.table, inputs.na))
         _check_unnamed(inputs, file.where)
         return read_npz_inputs(file) if kind == "npz" else read_images(file)
 

@@ -28,6 +28,9 @@ class Fields:
             raise self.wrong(f"a field {key!r}", list(self._value))
         return self._value[key]
 
+    def __contains__(self, key: str) -> bool:
+        return key in self._value
+
     def only(self, *keys: str) -> None:
         """Exactly these fields."""
         if set(self._value) != set(keys):

@@ -1,34 +1,32 @@
-"""CSV with a header line, read once and strictly into numbers; the target may be text."""
+"""Tables by their schema: from a source, pieces of coded rows; from these, a Dataset in memory."""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from denpa.data.cells import Faults, Floats, numbers
-from denpa.data.csvtext import CsvSource
+from denpa.data.cells import Floats
+from denpa.data.coding import ClassCoder, InputCoder, InputColumn, NumberCoder, group_codes, missing_cells
 from denpa.data.dataset import Array, Dataset, Inputs
-from denpa.data.files import DataFile, listed, shown
-from denpa.data.targets import MAXIMUM_CLASSES, Labels, RawTargets, Target, decide, follow, too_many_classes
+from denpa.data.files import listed, shown
+from denpa.data.kinds import Column
+from denpa.data.leaks import Leaks
+from denpa.data.schema import Options, Schema, nearest, profile
+from denpa.data.source import Cells, TableSource
 from denpa.errors import DataError
 
-TARGET_NAMES = ("target", "label", "class", "y")
 GROWTH = 1.25  # of a matrix whose number of rows is not known: a quarter too much at most while reading
-
-_TEXT_INPUT = "encode it as numbers, for example one 0/1 column for each of its values, or remove the column"
-_TEXT_TARGET = "correct these cells or remove their rows; if the column holds classes, say --task classification"
 
 
 class Growing:
-    """A float64 matrix that rows are appended to, in one piece of memory."""
+    """A matrix that rows are appended to, in one piece of memory."""
 
-    def __init__(self, columns: int) -> None:
-        self._array, self._used = np.empty((0, columns)), 0
+    def __init__(self, columns: int, dtype: str = "f8") -> None:
+        self._array, self._used = np.empty((0, columns), dtype), 0
 
-    def append(self, columns: Sequence[Floats]) -> None:
+    def append(self, columns: Sequence[Array]) -> None:
         """Append rows given as columns, each (rows,)."""
         end = self._used + len(columns[0])
         if end > len(self._array):
@@ -37,188 +35,258 @@ class Growing:
             self._array[self._used : end, i] = column
         self._used = end
 
-    def finish(self) -> Floats:
+    def finish(self) -> Array:
         self._array.resize((self._used, self._array.shape[1]), refcheck=False)
         return self._array
 
 
-class TargetColumn:
-    """Collects the target's cells as numbers while they all are numbers, and as labels while those are few enough."""
+@dataclass(frozen=True, eq=False)
+class Coded:
+    """Consecutive rows.  inputs: one (rows,) float64 a column, NaN where missing, categories by their codes.
 
-    def __init__(self, name: str, where: str) -> None:
-        self.name, self.where = name, where
-        self._values = Growing(1)
-        self._faults = Faults(where, [name])
-        self._labels: dict[str, int] = {}
-        self._codes: list[Array] = []
-        self._rows = 0
+    targets: one (rows,) a target, int64 indices into classes or float64.  weights, groups, times: as in a Dataset.
+    """
 
-    def add(self, cells: Sequence[str], lines: Sequence[int]) -> None:
-        self._rows += len(cells)
-        values = numbers(cells)
-        if values is None:
-            self._faults.add(0, cells, lines)
-        elif not self._faults:
-            self._values.append([values])
-        if len(self._labels) <= MAXIMUM_CLASSES:
-            labels = self._labels
-            codes = [labels.setdefault(cell.strip(), len(labels)) for cell in cells]
-            self._codes.append(np.array(codes, np.int64))
-        else:
-            self._codes = []  # numbers, or text that is too varied: do not keep it
+    inputs: list[Floats]
+    targets: list[Array]
+    weights: Floats | None = None
+    groups: Array | None = None
+    times: Floats | None = None
 
-    def finish(self, as_classes: bool) -> RawTargets:
-        """DataError for empty cells, for NaN, and for numbers mixed with text unless they are meant as classes."""
-        if not self._faults:
-            return self._values.finish()[:, 0]
-        faulty = sum(one.count for one in self._faults.found.values())
-        if as_classes or faulty == self._rows:
-            self._faults.found.pop((0, "text"), None)
-        if self._faults:
-            raise self._faults.error(self._rows, _TEXT_TARGET)
-        if len(self._labels) > MAXIMUM_CLASSES:
-            raise too_many_classes(self.name, self.where, len(self._labels), self._rows)
-        return Labels(np.concatenate(self._codes), tuple(self._labels))
+
+@dataclass(frozen=True)
+class Layout:
+    """What is read of a table, by name: the inputs, what is missing, the targets with their classes if they have some,
+    and the columns of weights, groups and times."""
+
+    inputs: tuple[InputColumn, ...]
+    na: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+    classes: tuple[str, ...] | None = None
+    weight: str | None = None
+    group: str | None = None
+    time: str | None = None
+    dates: bool = False  # times are dates
+
+    @classmethod
+    def of(cls, schema: Schema) -> Layout:
+        targets = schema.of_kind("target")
+        roles = {kind: next(iter(schema.of_kind(kind)), None) for kind in ("weight", "group", "time")}
+        named = {kind: None if column is None else column.name for kind, column in roles.items()}
+        time = roles["time"]
+        return cls(
+            tuple(input_column(column) for column in schema.inputs),
+            schema.na,
+            tuple(column.name for column in targets),
+            targets[0].values if schema.task == "classification" else None,
+            **named,
+            dates=time is not None and time.dates,
+        )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        roles = (self.weight, self.group, self.time)
+        return (*(column.name for column in self.inputs), *self.targets, *(name for name in roles if name is not None))
+
+
+def input_column(column: Column) -> InputColumn:
+    return InputColumn(column.name, column.kind, column.values, column.missing > 0)
+
+
+class Coder:
+    """One pass over a table: `pieces()`, then `notices`."""
+
+    def __init__(self, source: TableSource, layout: Layout) -> None:
+        self._source, self._layout = source, layout
+        self.rows = 0
+        self.notices: tuple[str, ...] = ()
+        at = (source.where, source.unit)
+        na = layout.na
+        self._inputs = InputCoder(layout.inputs, na, *at)
+        self._classes = None
+        self._numbers = None
+        if layout.classes is not None:
+            self._classes = ClassCoder(layout.targets[0], layout.classes, na, *at)
+        elif layout.targets:
+            self._numbers = NumberCoder(layout.targets, na, *at)
+        self._weights = None if layout.weight is None else NumberCoder([layout.weight], na, *at)
+        self._times = None if layout.time is None else NumberCoder([layout.time], na, *at, dates=layout.dates)
+        self._groups: dict[str, int] = {}
+        self._absent, self._absent_at = 0, 0  # groups
+
+    def pieces(self) -> Iterator[Coded]:
+        """All rows.  DataError, at the latest after the last piece, for cells that cannot be what they should."""
+        for piece in self._source.chunks(self._layout.names):
+            self.rows += len(piece)
+            yield self._code(list(piece.columns), piece.places)
+        for coder in (self._classes, self._numbers, self._weights, self._times):
+            if coder is not None:
+                coder.finish()
+        if self._absent:
+            place = f"{self._source.where}, first at {self._source.unit} {self._absent_at:,}"
+            raise missing_cells(str(self._layout.group), self._absent, self.rows, place)
+        self.notices = self._inputs.finish()
+
+    def _code(self, cells: list[Cells], places: Sequence[int]) -> Coded:
+        layout, rest = self._layout, len(self._layout.inputs)
+        inputs = self._inputs.code(cells[:rest], places)
+        rest += len(layout.targets)
+        answers = cells[len(layout.inputs) : rest]
+        targets: list[Array] = []
+        if self._classes is not None:
+            targets = [self._classes.code(answers[0], places)]
+        elif self._numbers is not None:
+            targets = list(self._numbers.code(answers, places).T)
+        roles = iter(cells[rest:])
+        weights = None if self._weights is None else self._weigh(next(roles), places)
+        groups = None if layout.group is None else self._group(next(roles), places)
+        times = None if self._times is None else self._times.code([next(roles)], places)[:, 0]
+        return Coded(inputs, targets, weights, groups, times)
+
+    def _weigh(self, cells: Cells, places: Sequence[int]) -> Floats:
+        assert self._weights is not None
+        weights: Floats = self._weights.code([cells], places)[:, 0]
+        if (wrong := weights < 0).any():
+            first = int(np.argmax(wrong))
+            raise DataError(
+                f"sample weights in column {shown(self._layout.weight)} are negative",
+                where=f"{self._source.where}, first at {self._source.unit} {places[first]:,}",
+                got=f"{weights[first]:g}",
+                want="numbers from 0 on, not all of them 0",
+            )
+        return weights
+
+    def _group(self, cells: Cells, places: Sequence[int]) -> Array:
+        codes = group_codes(cells, self._groups)
+        empty = [code for cell, code in self._groups.items() if not cell.strip() or cell.strip() in self._layout.na]
+        if empty and (absent := np.isin(codes, empty)).any():
+            self._absent_at = self._absent_at or places[int(np.argmax(absent))]
+            self._absent += int(absent.sum())
+        return codes
+
+
+def read_table(source: TableSource, options: Options, schema: Schema | None = None) -> Dataset:
+    """The rows of a table with their targets: what `schema` says, or else what `profile` decides.
+
+    DataError for what is no strict table, for a target that cannot be learned, and when no column is left.
+    """
+    if len(source.names) == 1:
+        raise DataError(
+            "the table has one column only",
+            where=source.where,
+            got=f"the header {shown(source.names[0])}",
+            want="at least two columns; if they are divided by something else, say it with --sep",
+        )
+    schema = profile(source, options) if schema is None else schema
+    layout = Layout.of(schema)
+    leaks = Leaks(layout.inputs, layout.classes)
+    kept, notices = _collect(source, layout, leaks)
+    targets = schema.of_kind("target")
+    return Dataset(
+        inputs=kept.inputs,
+        targets=kept.targets,
+        columns=tuple(column.name for column in layout.inputs),
+        target_name=", ".join(layout.targets),
+        classes=layout.classes,
+        labels=layout.targets if schema.task == "multilabel" else None,
+        target_names=layout.targets if len(targets) > 1 else (),
+        task_reason=schema.task_reason,
+        source=source.where,
+        sha256=source.sha256,
+        ignored=tuple(c.name for c in schema.columns if c.kind in ("id", "drop")),
+        weights=kept.weights,
+        groups=kept.groups,
+        times=kept.times,
+        cells=layout.inputs,
+        na=layout.na,
+        schema=schema,
+        notices=(*schema.notices, *notices, *leaks.notices(layout.targets)),
+    )
+
+
+def read_table_like(source: TableSource, layout: Layout) -> Dataset:
+    """The columns of `layout`, wherever they stand, and the target in the terms of its classes."""
+    check_present(layout.names, source)
+    kept, notices = _collect(source, layout, None)
+    names = ", ".join(layout.targets)
+    return Dataset(
+        inputs=kept.inputs,
+        targets=kept.targets,
+        columns=tuple(column.name for column in layout.inputs),
+        target_name=names,
+        classes=layout.classes,
+        target_names=layout.targets if len(layout.targets) > 1 else (),
+        task_reason=("classes" if layout.classes is not None else "numbers") + ", as in the training data",
+        source=source.where,
+        sha256=source.sha256,
+        ignored=_ignored(source, layout),
+        weights=kept.weights,
+        cells=layout.inputs,
+        na=layout.na,
+        notices=notices,
+    )
+
+
+def read_table_inputs(source: TableSource, layout: Layout) -> Inputs:
+    """The inputs of `layout`, wherever they stand; other columns are ignored and listed."""
+    check_present(layout.names, source)
+    kept, notices = _collect(source, layout, None)
+    columns = tuple(column.name for column in layout.inputs)
+    ignored = _ignored(source, layout)
+    return Inputs(kept.inputs, source.where, source.sha256, columns, None, ignored, layout.inputs, layout.na, notices)
+
+
+def _ignored(source: TableSource, layout: Layout) -> tuple[str, ...]:
+    used = set(layout.names)
+    return tuple(name for name in source.names if name not in used)
 
 
 @dataclass(frozen=True, eq=False)
-class Table:
-    """What was asked of a CSV file: inputs (n, len(names)) float64, the target's values, the columns left out."""
-
-    values: Floats
-    names: tuple[str, ...]
-    target: RawTargets | None
-    ignored: tuple[str, ...]
-
-
-def read_table(file: DataFile, target: str | None, task: str) -> Dataset:
-    """Every column but the target as an input.
-
-    target None: the one column that is called target, label, class or y.  DataError for a file that is no strict table
-    of finite numbers (but for the target, which may be text) and for a target that cannot be learned.
-    """
-    records = CsvSource(file)
-    header = _header(records, lone=False)
-    name = target_name(header, target, file.where)
-    table = _collect(records, header, [other for other in header if other != name], name, task == "classification")
-    assert table.target is not None
-    return _dataset(file, table, name, decide(table.target, name, task, file.where))
+class _Kept:
+    inputs: Floats
+    targets: Array
+    weights: Floats | None
+    groups: Array | None
+    times: Floats | None
 
 
-def read_table_like(file: DataFile, names: Sequence[str], target: str, classes: tuple[str, ...] | None) -> Dataset:
-    """The columns `names` in this order, wherever they stand, and the target in the terms of `classes`."""
-    records = CsvSource(file)
-    header = _header(records, lone=False)
-    table = _collect(records, header, names, target_name(header, target, file.where), classes is not None)
-    assert table.target is not None
-    return _dataset(file, table, target, follow(table.target, classes, target, file.where))
-
-
-def read_table_inputs(file: DataFile, names: Sequence[str]) -> Inputs:
-    """The columns `names` in this order, wherever they stand; others are ignored and listed."""
-    records = CsvSource(file)
-    table = _collect(records, _header(records, lone=True), names, None, False)
-    return Inputs(table.values, file.where, file.sha256, columns=table.names, ignored=table.ignored)
-
-
-def _dataset(file: DataFile, table: Table, name: str, target: Target) -> Dataset:
-    return Dataset(
-        inputs=table.values,
-        targets=target.values,
-        columns=table.names,
-        target_name=name,
-        classes=target.classes,
-        task_reason=target.reason,
-        source=file.where,
-        sha256=file.sha256,
-        ignored=table.ignored,
-    )
-
-
-def _header(records: CsvSource, lone: bool) -> list[str]:
-    if len(records.names) == 1 and not lone:
+def _collect(source: TableSource, layout: Layout, leaks: Leaks | None) -> tuple[_Kept, tuple[str, ...]]:
+    coder = Coder(source, layout)
+    inputs = Growing(len(layout.inputs))
+    targets = Growing(len(layout.targets), "f8" if layout.classes is None else "i8")
+    roles = {"weights": Growing(1), "groups": Growing(1, "i8"), "times": Growing(1)}
+    for piece in coder.pieces():
+        inputs.append(piece.inputs)
+        if piece.targets:
+            targets.append(piece.targets)
+        if leaks is not None:
+            leaks.add(piece.inputs, piece.targets)
+        for name, kept in roles.items():
+            values = getattr(piece, name)
+            if values is not None:
+                kept.append([values])
+    if coder.rows == 0:
         raise DataError(
-            "the table has one column only",
-            where=records.where,
-            got=f"the header {shown(records.names[0])}",
-            want="at least two columns; if they are divided by something else, say it with --sep",
+            "the file has a header line and no rows", where=source.where, got="0 rows", want="one line for each row"
         )
-    return list(records.names)
+    found = {
+        name: kept.finish()[:, 0] if getattr(layout, name[:-1]) is not None else None for name, kept in roles.items()
+    }
+    if (weights := found["weights"]) is not None and not weights.any():
+        raise DataError(f"all sample weights in column {shown(layout.weight)} are 0", where=source.where)
+    answers = targets.finish()
+    return _Kept(inputs.finish(), answers[:, 0] if len(layout.targets) == 1 else answers, **found), coder.notices
 
 
-def target_name(header: Sequence[str], target: str | None, where: str) -> str:
-    """The target's column.  DataError with the columns, and the nearest name, when it cannot be told."""
-    if target in header:
-        return str(target)
-    if target is None:
-        usual = [name for name in header if name.lower() in TARGET_NAMES]
-        if len(usual) == 1:
-            return usual[0]
-        what = f"which column is the target? {len(usual) or 'none'} of them called {', '.join(TARGET_NAMES)}"
-    else:
-        what = f"no column {shown(target)}{_nearest(target, header)}"
-    raise DataError(
-        what,
-        where=where,
-        got=f"{len(header)} columns: {listed(list(header))}",
-        want="the name of one of them as the target",
-        fix="name the column with --target",
-    )
-
-
-def _nearest(name: str, header: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, header[:1000], n=1)  # cost grows with the number of names
-    return f"; did you mean {shown(near[0])}?" if near else ""
-
-
-def _collect(
-    records: CsvSource, header: list[str], names: Sequence[str], target: str | None, as_classes: bool
-) -> Table:
-    where, place = records.where, {name: i for i, name in enumerate(header)}
-    _check_present(names, header, where)
-    columns = [place[name] for name in names]
-    matrix, faults = Growing(len(columns)), Faults(where, names)
-    answers = None if target is None else TargetColumn(target, where)
-    rows = 0
-    for chunk in records.chunks():
-        rows += len(chunk)
-        cells: list[tuple[str, ...]] = list(chunk.columns)  # type: ignore[arg-type]
-        parsed = [numbers(cells[column]) for column in columns]
-        good = [values for values in parsed if values is not None]
-        if len(good) < len(parsed):
-            _note(faults, parsed, cells, columns, chunk.places)
-        elif not faults:
-            matrix.append(good)
-        if answers is not None and target is not None:
-            answers.add(cells[place[target]], chunk.places)
-    if rows == 0:
-        raise DataError(
-            "the file has a header line and no rows", where=where, got="0 rows", want="one line for each row"
-        )
-    if faults:
-        raise faults.error(rows, _TEXT_INPUT)
-    used = {*names, target}
-    ignored = tuple(name for name in header if name not in used)
-    found = None if answers is None else answers.finish(as_classes)
-    return Table(matrix.finish(), tuple(names), found, ignored)
-
-
-def _note(
-    faults: Faults, parsed: list[Floats | None], cells: list[tuple[str, ...]], columns: list[int], places: Sequence[int]
-) -> None:
-    for i, values in enumerate(parsed):
-        if values is None:
-            faults.add(i, cells[columns[i]], places)
-
-
-def _check_present(names: Sequence[str], header: list[str], where: str) -> None:
-    present = set(header)
+def check_present(names: Sequence[str], source: TableSource) -> None:
+    """DataError naming the columns that are missing."""
+    present = set(source.names)
     missing = [name for name in names if name not in present]
     if missing:
         raise DataError(
-            f"missing columns: {listed(missing)}{_nearest(missing[0], header)}",
-            where=where,
-            got=f"{len(header)} columns: {listed(header)}",
+            f"missing columns: {listed(missing)}{nearest(missing[0], source.names)}",
+            where=source.where,
+            got=f"{len(source.names)} columns: {listed(source.names)}",
             want=f"all {len(names)} columns that the model was trained on, in any order",
             fix="add the missing columns or correct their names",
         )
