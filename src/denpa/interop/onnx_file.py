@@ -32,7 +32,8 @@ _ML = "ai.onnx.ml"
 
 @dataclass(frozen=True, eq=False)
 class OnnxFile:
-    """graph: the message; constants: its initializers, read-only arrays (text as objects); opset: of the operators."""
+    """graph: the message; constants: its initializers, read-only arrays (text as objects); opset: of the operators;
+    target: the name of what is predicted, in files by denpa."""
 
     where: str
     graph: Any
@@ -40,6 +41,7 @@ class OnnxFile:
     opset: int
     sha256: str
     producer: str
+    target: str
 
 
 def read_onnx(path: str | Path) -> OnnxFile:
@@ -70,8 +72,10 @@ def read_onnx(path: str | Path) -> OnnxFile:
                 "a constant has no name, or one that occurs twice", where=where, got=shown(tensor.name)
             )
         constants[tensor.name] = array_of(tensor, where)
-    producer = f"{model.producer_name} {model.producer_version}".strip()
-    return OnnxFile(where, graph, constants, _opset(model, where), hashlib.sha256(data).hexdigest(), producer[:80])
+    producer = f"{model.producer_name} {model.producer_version}".strip()[:80]
+    told = {entry.key: entry.value for entry in model.metadata_props} if model.producer_name == "denpa" else {}
+    digest = hashlib.sha256(data).hexdigest()
+    return OnnxFile(where, graph, constants, _opset(model, where), digest, producer, told.get("target", ""))
 
 
 def _check_size(path: str | Path, where: str) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from denpa.arrays import Array
 from denpa.data import InputEncoding, TargetEncoding
-from denpa.data.files import listed, shown
+from denpa.data.files import listed, shown, shown_path
 from denpa.errors import ModelFileError, ShapeError, UsageError
 from denpa.interop.onnx_file import Attributes, OnnxFile, read_onnx
 from denpa.interop.onnx_layers import Chain, chain
@@ -32,24 +32,25 @@ def import_onnx(
     output: str | None = None,
     classes: Sequence[str] = (),
     columns: Sequence[str] = (),
+    target: str | None = None,
     maximum: float | None = None,
 ) -> Predictor:
     """The model in an ONNX file; `save_model` or `denpa import` makes a model file of it.
 
     output: which of the file's outputs, by default the first that is one.  classes: names, in order; outputs that end
     without softmax or sigmoid are then taken as logits of a softmax.  columns: names of the inputs, by default those of
-    the file's inputs when there are several.  maximum: what the files' inputs are divided by before the network, 255
-    for pixels that it was trained on as 0 … 1.
+    the file's inputs when there are several.  target: the name of the column that is predicted.  maximum: what inputs
+    are divided by before they reach the network, 255 for pixels that it was trained on as 0 … 1.
     What was left out or changed stands in `about["notes"]`.  ModelFileError naming node and operator for what is no
     feedforward network, and for a file that is damaged, too large, or keeps its numbers in other files.
     """
-    file = read_onnx(path)
     try:
+        file = read_onnx(path)
         values = _follow(file)
-        name, rows, known, notes = _chosen(file, values, output)
-        notes += _skipped(file, values, name, rows)
+        name, rows, known = _chosen(file, values, output)
+        notes = _skipped(file, values, name, rows)
     except UnicodeDecodeError as error:
-        raise ModelFileError("a name in the ONNX file is no text", where=file.where, got=str(error)[:80]) from error
+        raise ModelFileError("a name in the file is no text", where=shown_path(path), got=str(error)[:80]) from error
     where = f"{file.where}, output {shown(name)}"
 
     def fail(what: str) -> ModelFileError:
@@ -58,7 +59,8 @@ def import_onnx(
     first = list(rows.back())[-1]
     built = chain(rows.stages(), first.features, fail)
     notes += built.notes
-    targets = _targets(built, tuple(map(str, classes)) or known, name, bool(classes), fail, notes)
+    predicted = target or file.target or name
+    targets = _targets(built, tuple(map(str, classes)) or known, predicted, bool(classes), fail, notes)
     network = _network(built, _dtype(rows), fail)
     about = {"source": Path(path).name, "sha256": file.sha256, "producer": file.producer, "notes": notes}
     return Predictor(network, _inputs(built, rows, file, tuple(columns), maximum), targets, None, about)
@@ -141,26 +143,35 @@ def _product(sizes: Sequence[int]) -> int:
 
 
 # -- choosing the output -----------------------------------------------------------------------------------------------
-def _chosen(file: OnnxFile, values: dict[str, Any], asked: str | None) -> tuple[str, Rows, tuple[str, ...], list[str]]:
-    """The output's name, its rows, the names of the classes if the file has them, and what is to be told."""
+def _chosen(file: OnnxFile, values: dict[str, Any], asked: str | None) -> tuple[str, Rows, tuple[str, ...]]:
+    """The output's name, its rows, and the names of the classes if the file has them.
+
+    Rows first, then a table of probabilities by class, then a class.
+    """
     names = [declared.name for declared in file.graph.output]
     if asked is not None and asked not in names:
         raise UsageError("the file has no such output", where=file.where, got=repr(asked)[:80], want=listed(names))
-    candidates = [asked] if asked is not None else names
-    found = [values.get(name) for name in candidates]
-    labels = [v for v in (values.get(name) for name in names) if isinstance(v, Label)]
-    for kind in (Rows, Label):
-        for name, value in zip(candidates, found, strict=True):
-            if isinstance(value, kind):
-                rows = value.of if isinstance(value, Label) else value
-                known = next((v.classes for v in labels if v.classes and _same(v.of, rows)), ())
-                return name, rows, known or (), []
-    for value in found:
-        if isinstance(value, Failed):
-            raise value.error
-    raise ModelFileError(
-        "the file has no output that depends on its inputs", where=file.where, got=listed(names) or "none"
-    )
+    found = {name: values.get(name) for name in ([asked] if asked is not None else names)}
+    labels = [v for v in (values.get(name) for name in names) if isinstance(v, Label) and v.classes]
+    answers = [(name, v) for name, v in found.items() if isinstance(v, (Rows, Label))]
+    if answers:
+        name, value = min(answers, key=lambda answer: _rank(answer[1]))  # the first among equals
+        rows = value.of if isinstance(value, Label) else value
+        return name, rows, next((v.classes for v in labels if v.classes and _names(v, rows)), ())
+    failed = next((value for value in found.values() if isinstance(value, Failed)), None)
+    if failed is not None:
+        raise failed.error
+    raise ModelFileError("the file has no output that depends on its inputs", where=file.where, got=listed(names))
+
+
+def _rank(value: Rows | Label) -> int:
+    return 0 if isinstance(value, Rows) else 1 if value.table else 2
+
+
+def _names(label: Label, rows: Rows) -> bool:
+    """Whether the label's classes are those of the rows, one answer each: of sigmoids, several may be large at once."""
+    last = rows.stage.name if rows.stage is not None else ""
+    return _same(label.of, rows) and not (label.table and last == "sigmoid")
 
 
 def _same(scores: Rows, rows: Rows) -> bool:

@@ -69,10 +69,12 @@ class Above:
 
 @dataclass(frozen=True, eq=False)
 class Label:
-    """What a classifier answers, from rows of probabilities.  classes: None before they are looked up."""
+    """What a classifier answers, from rows of probabilities.  classes: None before they are looked up; table: the
+    probabilities by class, of which several may be large, rather than the class."""
 
     of: Rows
     classes: tuple[str, ...] | None = None
+    table: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -541,7 +543,7 @@ def _gather(call: Call) -> Any:
 def _zipmap(call: Call) -> Any:
     """Probabilities as a table by class: the rows as they are, with the names of their columns."""
     texts, numbers = call.attributes.texts("classlabels_strings"), call.attributes.wholes("classlabels_int64s")
-    return Label(call.flat(), tuple(texts) or tuple(str(n) for n in numbers or ()))
+    return Label(call.flat(), tuple(texts) or tuple(str(n) for n in numbers or ()), table=True)
 
 
 @operator("ai.onnx.ml:LabelEncoder")
