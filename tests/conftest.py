@@ -7,7 +7,7 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import hypothesis
@@ -43,11 +43,13 @@ def shared_data() -> Path:
 def run_denpa(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs `denpa ARGS...` as a user does, in an empty folder; gives the completed process, whatever its exit code."""
 
-    def run(*args: str | Path, cwd: Path = tmp_path, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+    def run(
+        *args: str | Path, cwd: Path = tmp_path, timeout: float = 300, env: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [Path(sys.executable).with_name("denpa"), *map(str, args)],
             cwd=cwd,
-            env={**os.environ, "NO_COLOR": "1", "PYTHONWARNINGS": "error"},
+            env={**os.environ, "NO_COLOR": "1", "PYTHONWARNINGS": "error", **(env or {})},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

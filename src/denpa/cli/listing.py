@@ -68,8 +68,8 @@ def _rank(entry: Entry, sort: str) -> tuple[bool, Any]:
 def _facts(entry: Entry, folder: Path) -> dict[str, Any]:
     from dataclasses import asdict
 
-    facts = asdict(entry)
-    return {**facts, "id": facts.pop("name"), "path": str(folder / entry.name), "evaluation": entry.figures or None}
+    place = {"id": entry.name, "path": str(folder / entry.name)}
+    return {**place, **asdict(entry), "evaluation": entry.figures or None}
 
 
 def _row(entry: Entry) -> tuple[Cell, ...]:
@@ -161,3 +161,15 @@ def rm(run: tuple[Path, ...], yes: bool) -> None:
     for one in opened:
         left = delete(one.path)
         click.echo(f"deleted {one.path}" + (f", but for {', '.join(left)}" if left else ""))
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def completion(ctx: click.Context, shell: str) -> None:
+    """Print the script that lets SHELL complete commands, options and runs: eval "$(denpa completion bash)"."""
+    from click.shell_completion import get_completion_class
+
+    script = get_completion_class(shell)
+    assert script is not None
+    click.echo(script(ctx.find_root().command, {}, "denpa", "_DENPA_COMPLETE").source())
