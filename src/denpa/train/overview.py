@@ -53,10 +53,10 @@ def overview(run: Run) -> Document:
     return Document(run.id, tuple(sections), lead=_status(run, len(history), config))
 
 
-def _status(run: Run, done: int, config: Config) -> tuple[Block, ...]:
+def _status(run: Run, done: int, config: Config) -> tuple[Text, ...]:
     status, seconds = standing(run), run.info.get("seconds")
     took = f", {duration(seconds)}" if isinstance(seconds, int | float) else ""
-    lines: list[Block] = [
+    lines = [
         Text(
             T(
                 en=f"{status}: {done} of {config.epochs} epochs{took}; begun {run.info.get('created', '?')}",
@@ -66,17 +66,17 @@ def _status(run: Run, done: int, config: Config) -> tuple[Block, ...]:
     ]
     if run.info.get("error"):
         lines.append(Text(str(run.info["error"]), "warning"))
+    if run.info.get("command"):
+        lines.append(Text(str(run.info["command"]), "code"))
     return tuple(lines)
 
 
 def _settings(run: Run, config: Config) -> Iterator[Block]:
     """Those that differ from what `denpa train` takes by itself; the source always."""
-    rows: list[tuple[Cell, ...]] = [("command", str(run.info["command"]))] if run.info.get("command") else []
-    rows += [(name, shown(getattr(config, name))) for name in changed(config)]
+    rows: list[tuple[Cell, ...]] = [(name, shown(getattr(config, name))) for name in changed(config)]
     data = run.info.get("data")
     if isinstance(data, dict):
         rows.append(("rows", str(data.get("rows", "?"))))
-        rows.append(("sha256", str(data.get("sha256", "?"))))
     yield Table((T(en="setting", ja="設定"), T(en="value", ja="値")), tuple(rows))
 
 
@@ -165,7 +165,7 @@ def comparison(runs: Sequence[Run]) -> Document:
         raise UsageError("there is nothing to compare", got=f"{len(runs)} run", want="two runs or more")
     names = _short([run.id for run in runs])
     histories = [run.history for run in runs]
-    lead: list[Block] = [Table(("", *names), tuple(_rows(runs, histories)))]
+    lead: list[Text | Table] = [Table(("", *names), tuple(_rows(runs, histories)))]
     if len({_sha256(run) for run in runs}) > 1:
         note = T(
             en="These runs were trained on different data: their figures do not compare.",
@@ -181,7 +181,9 @@ def comparison(runs: Sequence[Run]) -> Document:
     if chart is not None:
         words = T(en="Loss over the epochs, all runs.", ja="すべての学習の、エポックごとの損失。")
         sections.append(Section(T(en="Loss", ja="損失"), (Picture(chart, words),)))
-    return Document(T(en=f"{len(runs)} runs compared", ja=f"{len(runs)} 回の学習の比較"), tuple(sections), lead=tuple(lead))
+    return Document(
+        T(en=f"{len(runs)} runs compared", ja=f"{len(runs)} 回の学習の比較"), tuple(sections), lead=tuple(lead)
+    )
 
 
 def _rows(runs: Sequence[Run], histories: Sequence[Sequence[dict[str, Any]]]) -> Iterator[tuple[Cell, ...]]:

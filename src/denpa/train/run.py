@@ -115,8 +115,8 @@ class Run:
         _write_info(self.path, self.info)
 
 
-def now() -> str:
-    return datetime.now().astimezone().isoformat(timespec="seconds")
+def now(timespec: str = "seconds") -> str:
+    return datetime.now().astimezone().isoformat(timespec=timespec)
 
 
 def check_empty(path: Path) -> None:
@@ -146,7 +146,7 @@ def create(path: Path, config: Config, **facts: Any) -> Run:
     durable.remove(durable.leftovers(path), what="an unfinished file")
     durable.make_folder(path / FOLDER, what="the run folder")
     durable.write(path / CONFIG, config.to_toml().encode(), what="the run's settings")
-    info = {"format": FORMAT, "id": path.name, "status": "running", "created": now(), **facts}
+    info = {"format": FORMAT, "id": path.name, "status": "running", "created": now("milliseconds"), **facts}
     _write_info(path, info)
     return Run(path)
 
