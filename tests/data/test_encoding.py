@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, strategies as st
 from tests.data.formats import peak_memory, refused
 
-from denpa.data import Dataset, InputEncoding, TargetEncoding, encoding
+from denpa.data import Dataset, InputEncoding, TargetEncoding, columns
 from denpa.errors import DataError, ModelFileError
 
 
@@ -51,7 +51,7 @@ def test_only_the_training_rows_count(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = InputEncoding.fit(dataset(values), rows)
     np.testing.assert_allclose(whole.mean, values[rows].mean(axis=0), rtol=1e-12)
     np.testing.assert_allclose(whole.std, values[rows].std(axis=0), rtol=1e-12)
-    monkeypatch.setattr(encoding, "_ROWS", 7)
+    monkeypatch.setattr(columns, "ROWS", 7)
     pieces = InputEncoding.fit(dataset(values), rows)
     np.testing.assert_allclose(pieces.mean, whole.mean, rtol=1e-14)
     np.testing.assert_array_equal(whole.encode(values), InputEncoding.fit(dataset(values), rows).encode(values))

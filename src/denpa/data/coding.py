@@ -68,10 +68,10 @@ class InputCoder:
             coded.append(values)
         return coded
 
-    def finish(self) -> tuple[str, ...]:
-        """Sentences about what was not expected.  DataError for cells that are no numbers or dates."""
+    def finish(self, fix: str = "correct these cells: the model was trained on such values") -> tuple[str, ...]:
+        """Sentences about what was not expected.  DataError, with this fix, for cells that are no numbers or dates."""
         if self._faults:
-            raise self._faults.error(self._rows, "correct these cells: the model was trained on numbers here")
+            raise self._faults.error(self._rows, fix)
         said = []
         for column, unknown, missing, first in zip(
             self._columns, self._unknown, self._missing, self._first, strict=True
@@ -225,7 +225,7 @@ class NumberCoder:
 
     def finish(self) -> None:
         """DataError for missing cells, and for cells that are no numbers."""
-        self._coder.finish()
+        self._coder.finish("correct these cells or remove their rows")
         if self._missing:
             place = f"{self._where}, first at {self._unit} {self._first:,}"
             raise missing_cells(self._column, self._missing, self._rows, place)

@@ -127,7 +127,10 @@ def _text(scan: ColumnScan, role: Role) -> Column:
     present = scan.present
     if distinct is not None and distinct == present > 2:
         column = _facts(scan, role, "id", f"{what}, none of the {present:,} values twice: an identifier", "category")
-        return replace(column, values=tuple(sorted(scan.vocabulary or ()))[:MOST_CATEGORIES])
+        if present > MOST_CATEGORIES:
+            return replace(column, otherwise="")
+        values = tuple(sorted(scan.vocabulary or ()))
+        return replace(column, values=values, counts=(1,) * len(values))
     if distinct is None or distinct > MOST_CATEGORIES:
         count = "more than can be counted" if distinct is None else f"{distinct:,}"
         kind = "id" if scan.distinct.finish() else "drop"
@@ -234,14 +237,14 @@ def _no_missing(scan: ColumnScan, role: Role, as_number: bool) -> None:
     missing = scan.empty.count + scan.marked.total() + words
     if not missing:
         return
-    example = next(iter([*scan.marked, *(scan.conventional if words else ())]), "")
+    first = scan.empty if scan.empty.count else scan.word
     raise DataError(
         f"column {shown(role.name)}: {missing:,} of {scan.rows:,} cells are "
         + ("empty" if scan.empty.count == missing else "missing"),
-        where=role.first(scan.empty) if scan.empty.count else role.where,
-        got=shown(example),
+        where=role.first(first),
+        got=shown(first.cell),
         want=f"a value in every row of the {role.wish}",
-        fix="fill these cells or remove their rows",
+        fix="fill these cells or remove their rows" + (", or say --task classification" if words else ""),
     )
 
 

@@ -61,8 +61,8 @@ class Leaks:
                 self._shift = np.array([column[0] if len(column) else 0.0 for column in (*inputs, target)])
                 self._shift = np.nan_to_num(self._shift)
             here = ~np.isnan(values)
-            x, t = values[here] - self._shift[i], target[here] - self._shift[-1]
-            with np.errstate(over="ignore", invalid="ignore"):
+            with np.errstate(over="ignore", invalid="ignore"):  # of 1e308: then nothing is said
+                x, t = values[here] - self._shift[i], target[here] - self._shift[-1]
                 self._sums[:, i] += (len(x), x.sum(), t.sum(), (x * x).sum(), (t * t).sum(), (x * t).sum())
 
     def notices(self, targets: Sequence[str]) -> tuple[str, ...]:

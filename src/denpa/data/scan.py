@@ -57,15 +57,15 @@ class Moments:
         if not n:
             return
         with np.errstate(over="ignore", invalid="ignore"):  # of 1e308: told when the columns are standardised
-            mean = float(values.mean())
+            mean = values.mean()
             shift, total = mean - self.mean, self.count + n
-            self.squares += float(np.square(values - mean).sum()) + shift * shift * self.count * n / total
-            self.mean += shift * n / total
+            self.squares += float(np.square(values - mean).sum() + shift * shift * self.count * n / total)
+            self.mean += float(shift * n / total)
         self.count = total
         self.low, self.high = min(self.low, float(values.min())), max(self.high, float(values.max()))
         self.whole = self.whole and bool((values == np.floor(values)).all())
         if self.rising:
-            self.rising = bool(values[0] > self.last) and bool((np.diff(values) > 0).all())
+            self.rising = bool(values[0] > self.last) and bool((values[1:] > values[:-1]).all())
             self.last = float(values[-1])
 
     @property
@@ -112,8 +112,9 @@ class ColumnScan:
     rows: int = 0
     declared: str = ""  # by the source: "number", "truth" or "date"
     empty: Seen = field(default_factory=Seen)
-    marked: Counter[str] = field(default_factory=Counter)  # the words found
+    marked: Counter[str] = field(default_factory=Counter)  # the words found …
     conventional: Counter[str] = field(default_factory=Counter)
+    word: Seen = field(default_factory=Seen)  # … and the first of both
     number: Moments = field(default_factory=Moments)
     date: Moments = field(default_factory=Moments)
     text: Seen = field(default_factory=Seen)  # neither number nor missing
@@ -157,10 +158,9 @@ class ColumnScan:
             sort = sorts[cell]
             if sort == "number":
                 continue
-            if sort == "word":
-                self.marked[cell.strip()] += n
-            elif sort == "conventional":
-                self.conventional[cell.strip()] += n
+            if sort in ("word", "conventional"):
+                (self.marked if sort == "word" else self.conventional)[cell.strip()] += n
+                self.word.add(n, places[0 if self.word.count else cells.index(cell)], cell.strip())
             else:
                 seen = {"empty": self.empty, "text": self.text, "infinite": self.infinite}[sort]
                 first = 0 if seen.count else cells.index(cell)
@@ -226,6 +226,7 @@ class ColumnScan:
         nan, inf = np.isnan(values), np.isinf(values)
         if nan.any():
             self.conventional["NaN"] += int(nan.sum())
+            self.word.add(int(nan.sum()), places[int(where[int(np.argmax(nan))])], "NaN")
         if inf.any():
             first = int(np.argmax(inf))
             self.infinite.add(int(inf.sum()), places[int(where[first])], str(values[first]))
