@@ -279,3 +279,14 @@ def test_curves(losses: list[float], key: str | None) -> None:
 def test_what_cannot_be_meant(call: Callable[[], Any]) -> None:
     with pytest.raises(UsageError):
         call()
+
+
+@pytest.mark.parametrize("history", [5, "abc", b"abc"])
+def test_a_history_is_a_sequence(history: Any) -> None:
+    with pytest.raises(UsageError):
+        dp.doctor(history=history)
+
+
+def test_only_a_network_is_examined() -> None:
+    with pytest.raises(UsageError, match="feedforward"):
+        dp.doctor(3, *clusters())

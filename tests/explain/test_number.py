@@ -100,9 +100,9 @@ def test_wrong_arguments_are_answered(seed_002: Any) -> None:
         explain(network, "W[1][1,1]", x=x, t=t, notation="oo1")
     with pytest.raises(UsageError, match="level"):
         explain(network, "W[1][1,1]", x=x, t=t, level="layers")  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match="learning rate"):
+    with pytest.raises(UsageError, match="learning_rate"):
         explain(network, "W[1][1,1]", x=x, t=t, learning_rate=0.0)
-    with pytest.raises(UsageError, match="number of paths"):
+    with pytest.raises(UsageError, match="top"):
         explain(network, "W[1][1,1]", x=x, t=t, top=-1)
     with pytest.raises(UsageError, match="named by a text"):
         explain(network, 3, x=x, t=t)  # type: ignore[arg-type]
@@ -346,3 +346,24 @@ assert dp.explain.loops is denpa.explain.loops
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("loss", {}),
+        ("0.weight[-1,0]", {}),
+        ("0.weight[a,b]", {}),
+        ("0.weight[,]", {}),
+        ("W[1][1,1]", {"row": 1.5}),
+        ("W[1][1,1]", {"row": "1"}),
+        ("W[1][1,1]", {"top": 2.5}),
+        ("W[1][1,1]", {"top": "3"}),
+        ("W[1][1,1]", {"learning_rate": "0.1"}),
+        ("W[1][1,1]", {"learning_rate": float("nan")}),
+    ],
+)
+def test_what_a_learner_may_mistype(name: str, options: dict[str, Any]) -> None:
+    network = Network([3, 4, 2], seed=0)
+    with pytest.raises(UsageError):
+        dp.explain(network, name, x=np.ones((2, 3)), t=np.array([0, 1]), **options)

@@ -195,7 +195,7 @@ def test_the_update_is_gradient_descent(rng: np.random.Generator) -> None:
     after = network.with_parameters(update.parameters).loss(x, t)
     assert float(after.value) == update.loss_after
     assert update.measured == pytest.approx(update.predicted, rel=1e-2)
-    with pytest.raises(UsageError, match="positive"):
+    with pytest.raises(UsageError, match="learning_rate"):
         trace_step(network, x, t, learning_rate=-1)
 
 
@@ -267,3 +267,9 @@ def test_a_loss_that_is_not_finite_is_said() -> None:
         trace = trace_step(network, [1e200], [0.0])
     assert "not finite" in "\n".join(text.lines(trace.document))
     assert not trace.agrees
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e30])
+def test_a_step_that_overflows_is_shown_and_not_warned_of(value: float) -> None:
+    trace = dp.trace_step(nn.Network([3, 4, 2], seed=0), np.full((2, 3), value), np.array([0, 1]), learning_rate=0.1)
+    assert html.page(trace.document)

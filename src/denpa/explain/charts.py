@@ -120,6 +120,24 @@ class Contour:
     tracks: tuple[Track, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Surface:
+    """The height over two variables as a sheet in space, with paths on it.
+
+    x (columns) and y (rows) ascending, two or more each; `heights` (rows, columns), any float.  What is above `top` is
+    cut off (None: nothing).
+    """
+
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    heights: tuple[tuple[float, ...], ...]
+    x_label: Words
+    y_label: Words
+    z_label: Words
+    tracks: tuple[Track, ...] = ()
+    top: float | None = None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class NetworkUnits:
     """A network's units and weights for one sample, drawn as `draw(network, x, t, zoom="units")` does.
@@ -133,4 +151,4 @@ class NetworkUnits:
     shown: int = 6
 
 
-Chart: TypeAlias = LineChart | HeatMap | Scatter | Histogram | Thumbnails | Contour | NetworkUnits
+Chart: TypeAlias = LineChart | HeatMap | Scatter | Histogram | Thumbnails | Contour | Surface | NetworkUnits

@@ -25,6 +25,7 @@ from denpa.explain.words import T
 from denpa.formatting import number, percent
 from denpa.graph import FUNCTIONS
 from denpa.nn.losses import LOSSES
+from denpa.tree import is_model
 
 if TYPE_CHECKING:
     from denpa.explain.document import Document
@@ -115,8 +116,8 @@ def doctor(
 
 def _double(network: Any) -> Any:
     """In float64; a large network as it is, for the copy would cost memory and no finding needs its digits."""
-    if sum(p.size for p in network.parameters().values()) > LARGE:
-        return network
+    if not is_model(network) or sum(p.size for p in network.parameters().values()) > LARGE:
+        return network  # `record_step` says what is wrong with it
     return network.with_parameters({n: np.asarray(p.value, np.float64) for n, p in network.parameters().items()})
 
 

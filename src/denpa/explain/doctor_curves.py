@@ -37,6 +37,8 @@ class Curve:
 
 def curve_of(history: Sequence[Mapping[str, Any] | float]) -> Curve:
     """From one mapping an epoch, or plain losses.  UsageError else.  Epoch 0, before training, is left out."""
+    if isinstance(history, str | bytes) or not hasattr(history, "__iter__"):
+        raise UsageError("the history is a sequence", where=user_line(), got=repr(history)[:80], want="a loss an epoch")
     rows = [row if isinstance(row, Mapping) else {"train_loss": row} for row in history]
     rows = [row for row in rows if row.get("epoch") != 0]
     try:

@@ -65,8 +65,8 @@ class Finding:
             isinstance(w, dict) and all(isinstance(w.get(c), str) and w[c].strip() for c in LANGUAGES) for w in words
         ):
             raise ValueError(f"no finding: {str(told)[:60]}")
-        texts = [T(**{code: w[code] for code in LANGUAGES}) for w in words if w is not None]
-        return cls(str(key), *texts, layer=places[0], value=float(facts["value"]), epoch=places[1])
+        measured, means, advice = (T(**{code: w[code] for code in LANGUAGES}) for w in words if w is not None)
+        return cls(str(key), measured, means, advice, places[0], float(facts["value"]), places[1])
 
     def line(self, language: str = "en") -> str:
         """All of it in one line, for a terminal."""

@@ -24,6 +24,7 @@ from denpa.explain.notation import Notation, notation as find_notation
 from denpa.explain.paths import PathSum, Ranking
 from denpa.explain.subject import Subject, subject
 from denpa.graph import Tensor
+from denpa.nn.choices import number
 from denpa.numeric import line_slope
 
 Level: TypeAlias = Literal["auto", "units", "operations"]
@@ -142,8 +143,7 @@ def explanation(
     """
     if level not in ("auto", "units", "operations"):
         raise UsageError("unknown level", where=user_line(), got=repr(level)[:60], want="auto, units or operations")
-    if not (math.isfinite(learning_rate) and learning_rate > 0):
-        raise UsageError("the learning rate is positive", where=user_line(), got=f"{learning_rate}")
+    number("learning_rate", learning_rate, 0, open_low=True)
     found = subject(
         graph_or_network,
         name,
@@ -155,6 +155,8 @@ def explanation(
         reduction=reduction,
         names=names,
     )
+    if found.node is found.root:
+        raise UsageError(f"{name} is what is differentiated", where=user_line(), want="a value that it depends on")
     stations = found.stations
     if level == "units" and not stations:
         raise UsageError("this graph has no layers", where=user_line(), fix='level="operations"')

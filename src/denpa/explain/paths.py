@@ -20,6 +20,7 @@ from denpa.arrays import Array
 from denpa.errors import GradientError, UsageError, user_line
 from denpa.explain import elements
 from denpa.graph import Node, ancestors, require_scalar
+from denpa.nn.choices import whole
 
 MAX_TOP = 10_000
 
@@ -236,8 +237,7 @@ class PathSum:
         Best-first search (A*): a beginning's priority is its product times the largest product from there on, here as
         a share of the largest product of all.  That bound is reached, so k paths cost k times their length.
         """
-        if not 0 <= k <= MAX_TOP:
-            raise UsageError("the number of paths to list", where=user_line(), got=f"{k}", want=f"0 … {MAX_TOP}")
+        whole("top", k, 0, MAX_TOP)
         first, to, value, via = self._sorted()
         bound, end, begin = self._bound, self._start[self.root], self._start[self.target.node]
         ids, products, came, links = [begin], [1.0], [-1], [-1]  # the beginnings, as a tree of links

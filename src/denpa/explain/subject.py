@@ -24,7 +24,7 @@ from denpa.graph import Graph, Node, Role, Tensor
 from denpa.tree import is_model
 
 _TEXTBOOK = re.compile(r"\s*(W|w|weight|b|B|bias)\s*\[\s*(\d+)\s*\]\s*\[\s*(\d+)\s*(?:,\s*(\d+)\s*)?\]\s*")
-_NAMED = re.compile(r"\s*(?P<name>[^\[\]]+?)\s*(?:\[(?P<at>[\d\s,]*)\])?\s*")
+_NAMED = re.compile(r"\s*(?P<name>[^\[\]]+?)\s*(?:\[(?P<at>[^\[\]]*)\])?\s*")
 _STATIONS = ("preactivation", "activation")
 
 
@@ -158,11 +158,11 @@ def one_row(x: Any, t: Any, row: int | None) -> tuple[Any, Any]:
     if row is None:
         return x, t
     x, t = (np.asarray(v.value if isinstance(v, Tensor) else v) for v in (x, t))
-    if x.ndim < 2 or not 0 <= row < min(len(x), len(t) if t.ndim else 0):
+    if x.ndim < 2 or not hasattr(row, "__index__") or not 0 <= row < min(len(x), len(t) if t.ndim else 0):
         raise UsageError(
             "there is no such row",
             where=user_line(),
-            got=f"row {row}",
+            got=f"row {row!r}",
             want=f"0 … {len(x) - 1}" if x.ndim > 1 else None,
         )
     return x[row : row + 1], t[row : row + 1]
@@ -191,11 +191,8 @@ def find(name: str, graph: Graph, notation: Notation) -> Element:
     if named is None:
         raise _unknown(name, graph, notation)
     node = _by_name(named["name"], graph, notation)
-    try:
-        at_ = tuple(int(i) for i in (named["at"] or "").split(",") if i.strip())
-    except ValueError as error:
-        raise _unknown(name, graph, notation) from error
-    return _element(node, at_, name)
+    places = [i.strip() for i in (named["at"] or "").split(",") if i.strip()]
+    return _element(node, tuple(int(i) if i.isdecimal() else -1 for i in places), name)
 
 
 def _in_layer(kind: Kind, number: int, at: tuple[int, ...], layers: Mapping[Role, Node], notation: Notation) -> Element:

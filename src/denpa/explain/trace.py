@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from denpa.arrays import Array, freeze
 from denpa.errors import UsageError, user_line
 from denpa.explain.document import Document
 from denpa.explain.jacobians import ChainResult, compare
 from denpa.explain.notation import Notation, notation as find_notation
 from denpa.explain.step import LayerStep, Step, record_step
+from denpa.nn.choices import number
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,9 +110,10 @@ def trace_step(
     UsageError for a network that is not Linear layers with at most one activation each.  Source: seed 001 §5.
     """
     chosen = find_notation(notation)
-    step = record_step(network, x, t, loss=loss, reduction=reduction)
-    update = None if learning_rate is None else _update(network, x, t, step, learning_rate, loss, reduction)
-    return Trace(step, _bound(chosen, step), compare(step), update, names)
+    with np.errstate(all="ignore"):  # what is not finite is shown as it is
+        step = record_step(network, x, t, loss=loss, reduction=reduction)
+        update = None if learning_rate is None else _update(network, x, t, step, learning_rate, loss, reduction)
+        return Trace(step, _bound(chosen, step), compare(step), update, names)
 
 
 def _bound(notation: Notation, step: Step) -> Notation:
@@ -118,8 +122,7 @@ def _bound(notation: Notation, step: Step) -> Notation:
 
 def _update(network: Any, x: Any, t: Any, step: Step, rate: float, loss: str | None, reduction: str | None) -> Update:
     """Plain gradient descent, (12), in the network's own dtype."""
-    if not 0 < rate < float("inf"):
-        raise UsageError("a learning rate is a positive number", where=user_line(), got=repr(rate)[:60])
+    number("learning_rate", rate, 0, open_low=True)
     gradients = _gradients(step)
     new: dict[str, Array] = {}
     predicted = 0.0
