@@ -23,21 +23,21 @@ from denpa.engine.native.intrinsics import (
     atomic_write,
     call,
     cblas_gemm,
+    inlined,
     int64,
     load,
-    numba,
     number_of,
     plus,
     pointer,
     put,
     rest,
-    select,
     types,
     uint8,
     view,
 )
 from denpa.engine.native.moving import add_back, pick, place, running, take, within
 from denpa.engine.native.random import uniform
+from denpa.engine.native.vecbits import maximum
 from denpa.engine.native.vecmath import functions
 from denpa.engine.native.vectors import COLUMNS, ROWS, dots_block, lanes, rows_block, transpose_block
 
@@ -93,7 +93,7 @@ def drive() -> Any:
 
 
 def _take() -> Any:
-    @numba.njit(error_model="numpy", forceinline=True)
+    @inlined
     def take(arena: Any, constants: Any) -> Any:
         """Run one part of the group, when there is one left; says whether there may be more."""
         ticket = atomic_read(arena + TICKET)
@@ -274,7 +274,7 @@ def product(dtype: str, form: str) -> Any:
 
 
 def _factor(real: Any) -> Any:
-    @numba.njit(error_model="numpy", forceinline=True)
+    @inlined
     def factor(arena: Any, code: Any, constants: Any, at: Any) -> Any:
         """α or β: a constant, times a scalar of the arena where one is given."""
         value = real(constants[code[at]])
@@ -288,7 +288,7 @@ def _factor(real: Any) -> Any:
 def _strip(vectors: int) -> Any:
     """All rows of C, some vectors wide."""
 
-    @numba.njit(error_model="numpy", forceinline=True)
+    @inlined
     def strip(m: Any, k: Any, a: Any, a_row: Any, a_k: Any, b: Any, b_k: Any, c: Any, c_row: Any,
               alpha: Any, beta: Any, last: Any) -> None:  # fmt: skip
         i = 0
@@ -307,7 +307,7 @@ def _strip(vectors: int) -> Any:
 def _band(rows: int) -> Any:
     """All columns of C, some rows high, by dot products."""
 
-    @numba.njit(error_model="numpy", forceinline=True)
+    @inlined
     def band(n: Any, k: Any, a: Any, a_row: Any, b: Any, b_column: Any, c: Any, c_row: Any, c_column: Any,
              alpha: Any, beta: Any) -> None:  # fmt: skip
         j = 0
@@ -340,47 +340,44 @@ def transpose(dtype: str) -> Any:
 def softmax(dtype: str) -> Any:
     """[rows, k, source, target, logarithm?]: along contiguous rows.  e^(x − max) / Σ, without overflow."""
     real = CODES[dtype]
+    item = real.bitwidth // 8
     exp, log = functions(dtype)["exp"], functions(dtype)["log"]
 
     def kernel(arena: Any, code: Any, constants: Any) -> None:
         m, k = code[0], code[1]
-        x, y = view(arena + code[2], m * k, real), view(arena + code[3], m * k, real)
         for i in range(m):
-            top = largest(x, i * k, k)
-            for j in range(i * k, i * k + k):
-                y[j] = x[j] - top
-        if code[4] == 0:
-            for j in range(m * k):
-                y[j] = exp(y[j])
-            for i in range(m):
-                total = real(0.0)
-                for j in range(i * k, i * k + k):
-                    total += y[j]
-                for j in range(i * k, i * k + k):
-                    y[j] /= total
-        else:
-            for i in range(m):
-                total = real(0.0)
-                for j in range(i * k, i * k + k):
-                    total = plus(total, exp(y[j]))
+            x, y = arena + code[2] + i * k * item, arena + code[3] + i * k * item
+            shift(x, y, k)
+            total = real(0.0)
+            if code[4] == 0:
+                for j in range(k):
+                    put(y, j, exp(load(y, j, real, 1)), 1)
+                for j in range(k):
+                    total = plus(total, load(y, j, real, 1))
+                for j in range(k):
+                    put(y, j, load(y, j, real, 1) / total, 1)
+            else:
+                for j in range(k):
+                    total = plus(total, exp(load(y, j, real, 1)))
                 total = log(total)
-                for j in range(i * k, i * k + k):
-                    y[j] -= total
+                for j in range(k):
+                    put(y, j, load(y, j, real, 1) - total, 1)
 
-    largest = _largest(real)
+    shift = _shift(real)
     return kernel
 
 
-def _largest(real: Any) -> Any:
-    @numba.njit(error_model="numpy", forceinline=True)
-    def largest(x: Any, start: Any, k: Any) -> Any:
-        """The largest of k elements; NaN beside NaN."""
-        top = x[start]
-        for j in range(start + 1, start + k):
-            top = select((x[j] > top) | (x[j] != x[j]), x[j], top)
-        return top
+def _shift(real: Any) -> Any:
+    @inlined
+    def shift(x: Any, y: Any, k: Any) -> None:
+        """y ← x − max x; all NaN when there is one.  Not indexed as arrays: a check for j < 0 is not vectorised."""
+        top = load(x, 0, real, 0)
+        for j in range(1, k):
+            top = maximum(top, load(x, j, real, 0))
+        for j in range(k):
+            put(y, j, load(x, j, real, 0) - top, 1)
 
-    return largest
+    return shift
 
 
 def cross_entropy(dtype: str, labels: str) -> Any:
@@ -391,38 +388,37 @@ def cross_entropy(dtype: str, labels: str) -> Any:
     A class number out of range raises the stop flag with value 2.
     """
     real, whole = CODES[dtype], CODES[labels]
+    item = real.bitwidth // 8
     exp, log = functions(dtype)["exp"], functions(dtype)["log"]
-    largest = _largest(real)
+    shift = _shift(real)
 
     def kernel(arena: Any, code: Any, constants: Any) -> None:
-        m, k = code[0], code[1]
-        x, y = view(arena + code[2], m * k, real), view(arena + code[5], m * k, real)
-        t = view(arena + code[3], m, whole)
+        m, k, out = code[0], code[1], arena + code[5]
         loss = 0.0
         for i in range(m):
-            if t[i] < 0 or t[i] >= k:
+            t = int64(load(arena + code[3], i, whole, 2))
+            if t < 0 or t >= k:
                 view(arena, 2, int64)[STOP] = 2
                 return
-            top = largest(x, i * k, k)
-            for j in range(i * k, i * k + k):
-                y[j] = x[j] - top
-            loss -= y[i * k + t[i]]
+            shift(arena + code[2] + i * k * item, out + i * k * item, k)
+            loss -= load(out, i * k + t, real, 1)
         for j in range(m * k):
-            y[j] = exp(y[j])
+            put(out, j, exp(load(out, j, real, 1)), 1)
         share = real(0.0)
         if code[7] >= 0:
             share = view(arena + code[7], 1, real)[0]
         for i in range(m):
+            y, t = out + i * k * item, int64(load(arena + code[3], i, whole, 2))
             total = real(0.0)
-            for j in range(i * k, i * k + k):
-                total += y[j]
+            for j in range(k):
+                total = plus(total, load(y, j, real, 1))
             loss += log(total)
             if code[7] >= 0:
-                at = i * k + t[i]
-                hit = (y[at] / total - real(1.0)) * share
-                for j in range(i * k, i * k + k):
-                    y[j] = (y[j] / total) * share
-                y[at] = hit
+                scale = share / total
+                hit = (load(y, t, real, 1) / total - real(1.0)) * share
+                for j in range(k):
+                    put(y, j, load(y, j, real, 1) * scale, 1)
+                put(y, t, hit, 1)
         view(arena + code[4], 1, real)[0] = real(loss * constants[code[6]])
 
     return kernel

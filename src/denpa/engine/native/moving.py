@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from denpa.engine.native.intrinsics import CODES, advance, int64, numba, select, view
+from denpa.engine.native.intrinsics import CODES, advance, inlined, int64, select, view
 
 STOP, BAD = 1, 2  # place of the stop flag in the header; its value for data out of range
 
@@ -57,7 +57,7 @@ def place(dtype: str) -> Any:
 
 
 def _position() -> Any:
-    @numba.njit(error_model="numpy", forceinline=True)
+    @inlined
     def position(arena: Any, code: Any, i: Any) -> Any:
         """Which row the index arrays name at place i; −1 when one is out of range."""
         row, good = int64(0), True

@@ -21,7 +21,7 @@ from denpa.engine.native.blas import single_threaded_blas, threads
 from denpa.engine.native.build import Kernel, address
 from denpa.engine.native.encode import Encoder, at
 from denpa.engine.native.guard import BYTES, Guard, wanted
-from denpa.engine.native.split import parts, ranges
+from denpa.engine.native.split import Scratch, parts, ranges
 from denpa.engine.native.team import give_way, help_while
 from denpa.engine.plan import Plan, plan
 from denpa.engine.values import Task, Value, View
@@ -67,25 +67,27 @@ class NativeProgram:
             step.graph, carry=step.carry, by_row=step.by_row, by_step=step.by_step, guard=BYTES if guarded else 0
         )
         self._lock = threading.Lock()
-        self._memory = np.zeros(self.plan.bytes + 64, np.uint8)
+        alone = self.plan.flops < ONE_THREAD
+        self.threads, self.shared = (1 if alone else threads()) if threads_ is None else threads_, False
+        scratch = Scratch(self.plan.bytes)
+        shares = [parts(task, self.threads, scratch) for task in self.plan.tasks]
+        self._memory = np.zeros(self.plan.bytes + scratch.size + 64, np.uint8)
         start = -self._memory.ctypes.data % 64
-        self.arena = self._memory[start : start + self.plan.bytes]
+        self.arena = self._memory[start : start + self.plan.bytes + scratch.size]
         self._header = self.arena[:16].view(np.int64)
-        self._guard = Guard(self.plan, self.arena) if guarded else None
+        self._guard = Guard(self.plan, self.arena[: self.plan.bytes]) if guarded else None
         for value in self.plan.constants:
             self._array(value)[...] = value.data
         self._error: BaseException | None = None
         self._ran = False
-        alone = self.plan.flops < ONE_THREAD
-        self.threads, self.shared = (1 if alone else threads()) if threads_ is None else threads_, False
-        self._encode()
+        self._encode(shares)
 
     @property
     def fallbacks(self) -> tuple[str, ...]:
         return (*self.plan.fallbacks, *self._encoder.notes)
 
     # -- building ------------------------------------------------------------------------------------------------------
-    def _encode(self) -> None:
+    def _encode(self, shares: list[tuple[list[Task], Task | None]]) -> None:
         encoder = self._encoder = Encoder()
         self._code_list: list[int] = []
         self._patches: list[tuple[int, str, str]] = []  # place in the code, what goes there, whose
@@ -95,18 +97,20 @@ class NativeProgram:
                 by_row, by_column = _gather_strides(value)
                 item = value.dtype.itemsize
                 rows, kernel = value.shape[0] if value.shape else 1, Kernel("gather", (_memory(value),))
-                shares = ranges(rows, self.threads, 1) if value.size >= GATHER else [(0, rows)]
+                by_thread = ranges(rows, self.threads, 1) if value.size >= GATHER else [(0, rows)]
                 self._group([
                     (kernel, [value.offset + first * by_row * item, 0, 0, n, width, by_row, by_column, rows, first])
-                    for first, n in shares
+                    for first, n in by_thread
                 ], {1: ("data", name), 2: ("rows", name)})  # fmt: skip
             elif name in self.step.by_step:
                 self._emit(Kernel("fetch"), [value.offset, 0, value.nbytes], {1: ("by_step", name)})
-        for task in self.plan.tasks:
-            before, *made = [encoder.encode(p) for p in parts(task, self.threads)]
+        for tasks, then in shares:
+            before, *made = [encoder.encode(task) for task in tasks]
             for kernel, numbers in before[:-1]:
                 self._emit(kernel, numbers)
             self._group([before[-1], *[m[-1] for m in made]])
+            if then is not None:
+                self._emit(*encoder.encode(then)[-1])
         for source, target in self.plan.copies:
             self._emit(Kernel("copy"), [at(source), at(target), source.size * source.dtype.itemsize])
         self._check()

@@ -9,10 +9,10 @@ from denpa.engine.native.intrinsics import (
     extending,
     float32,
     float64,
+    inlined,
     int32,
     int64,
     ir,
-    numba,
     types,
     uint64,
     view,
@@ -37,7 +37,7 @@ def high_product(context: Any, x: Any, y: Any) -> Any:
     return types.uint64(types.uint64, types.uint64), generate
 
 
-@numba.njit(error_model="numpy", forceinline=True)
+@inlined
 def block(counter: Any, stream: Any, k0: Any, k1: Any) -> Any:
     """The four words of the counter (counter, 0, 0, stream) under the key (k0, k1)."""
     a, b, c, d = uint64(counter), uint64(0), uint64(0), uint64(stream)
@@ -78,7 +78,7 @@ def uniform(dtype: str) -> Any:
 
 
 def _double() -> Any:
-    @numba.njit(error_model="numpy", forceinline=True)
+    @inlined
     def double(y: Any, i: Any, n: Any, word: Any) -> None:
         if i < n:
             y[i] = float64(int64(word >> uint64(11))) * 2.0**-53
@@ -87,7 +87,7 @@ def _double() -> Any:
 
 
 def _pair() -> Any:
-    @numba.njit(error_model="numpy", forceinline=True)
+    @inlined
     def pair(y: Any, i: Any, n: Any, word: Any) -> None:
         """The low half's number, then the high half's; both fit into int32, which AVX2 converts."""
         if i < n:

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from denpa.engine.native.intrinsics import extending, float32, float64, int32, int64, ir, numba, select
+from denpa.engine.native.intrinsics import extending, float32, float64, inlined, int32, int64, ir, select
 
 PAIRS = {float32: int32, float64: int64, int32: float32, int64: float64}
 
 
 def jit(function: Callable[..., Any]) -> Any:
     """Compile for use in kernels: always inlined, and without a single fast-math flag."""
-    return numba.njit(error_model="numpy", forceinline=True)(function)
+    return inlined(function)
 
 
 def intrinsic(function: Callable[..., Any]) -> Any:
@@ -90,6 +90,7 @@ def _intrinsic(name: str, arity: int) -> Any:
 sqrt = _intrinsic("llvm.sqrt", 1)  # IEEE asks for the nearest number
 absolute = _intrinsic("llvm.fabs", 1)
 copysign = _intrinsic("llvm.copysign", 2)
+maximum = _intrinsic("llvm.maximum", 2)  # NaN beside NaN; a loop of it is vectorised
 
 
 @jit
