@@ -85,8 +85,8 @@ def number_of(t: Tensor) -> Array:
 class Role(NamedTuple):
     """What a node is in a network, free of any notation.
 
-    kind: "weight", "bias", "preactivation", "activation", "loss", "input" or "target"; layer: counted from 1 at the
-    first layer with weights, 0 is the input.
+    kind: "weight", "bias", "preactivation", "activation", "delta" (the loss's gradient at a preactivation), "loss",
+    "input" or "target"; layer: counted from 1 at the first layer with weights, 0 is the input.
     """
 
     kind: str

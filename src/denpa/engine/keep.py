@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
+
+import numpy as np
 
 from denpa.engine import Step
 from denpa.errors import UsageError, user_line
-from denpa.graph import Graph, Node, Tensor
+from denpa.graph import FUNCTIONS, Graph, Node, Tensor
 
 KEPT = "kept."  # the output that keeps the node "z" is called "kept.z"
+NORM = "norm "
 
 
 def kept(step: Step, names: Sequence[str]) -> Step:
     """The step with these nodes readable after each call, as they were in its last step: `program.read(name)`.
 
     A name is a node's own, an input's or output's of the graph, or a role with its layer ("preactivation 1",
-    "activation 2").  UsageError for one that no node or several nodes have.
+    "activation 2", "delta 1").  "norm " before a name is the Euclidean norm of that node, computed beside the step.
+    UsageError for a name that no node or several nodes have.
     """
     graph = step.graph
-    new = {KEPT + name: Tensor(find(graph, name)) for name in names if KEPT + name not in graph.outputs}
+    new = {KEPT + name: _wanted(graph, name) for name in names if KEPT + name not in graph.outputs}
     outputs = {name: Tensor(node) for name, node in graph.outputs.items()}
     inputs = {name: Tensor(node) for name, node in graph.inputs.items()}
     return replace(step, graph=Graph({**outputs, **new}, inputs), keep=(*step.keep, *new)) if new else step
@@ -36,6 +41,20 @@ def output_of(step: Step, name: str, ran: bool) -> str:
     if not ran:
         raise UsageError("a program has values to read after its first step", where=user_line())
     return KEPT + name
+
+
+def norm(x: Tensor) -> Tensor:
+    """√Σx² in float64: in float32 the squares overflow above 1.8e19."""
+    wide: Any = x if x.dtype == np.float64 else FUNCTIONS["astype"](x, dtype=np.dtype("float64"))
+    result: Tensor = FUNCTIONS["sqrt"](FUNCTIONS["sum"](FUNCTIONS["square"](wide)))
+    return result
+
+
+def _wanted(graph: Graph, name: str) -> Tensor:
+    if not name.startswith(NORM):
+        return Tensor(find(graph, name))
+    with np.errstate(all="ignore"):
+        return norm(Tensor(find(graph, name.removeprefix(NORM))))
 
 
 def find(graph: Graph, name: str) -> Node:

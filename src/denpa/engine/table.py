@@ -32,7 +32,7 @@ def table(plan: Plan) -> str:
 
 
 def _names(plan: Plan) -> dict[object, str]:
-    """Inputs by their name, constants by their value, the rest numbered in order of appearance."""
+    """Inputs by their name, constants by their value, nodes by name or role, the rest numbered as they appear."""
     names: dict[object, str] = {value: name for name, value in plan.inputs.items()}
     for value in plan.constants:
         names[value] = f"{value.data.item():g}" if value.data is not None and value.size == 1 else "constant"
@@ -42,8 +42,10 @@ def _names(plan: Plan) -> dict[object, str]:
     for task in plan.tasks:
         for view in task.writes:
             if view.value not in names:
-                names[view.value] = view.value.name or f"v{count}"
-                count += view.value.name is None
+                node = view.value.node
+                role = f"{node.role.kind}{node.role.layer}" if node is not None and node.role is not None else None
+                names[view.value] = view.value.name or role or f"v{count}"
+                count += names[view.value] == f"v{count}"
     return names
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from denpa.arrays import Array, as_value
 from denpa.autodiff import backward
 from denpa.engine import Step
+from denpa.engine.keep import norm
 from denpa.graph import FUNCTIONS, Graph, Role, Tensor, ancestors, leaf
 from denpa.nn import Network, optim
 
@@ -29,6 +30,9 @@ def training_step(
     Inputs: parameters and optimiser state by name; x, t by row; learning_rate (float64) and, with dropout, key (uint64,
     (2,)) by step.  Metrics: loss; classify: correct (int64), the rows whose largest output is the true class's.
     clip: the largest global gradient norm, 0 for no limit.
+
+    Nodes to keep by name (engine.keep): "preactivation 1", "activation 1" and "delta 1", the loss's gradient there, of
+    every layer; "gradient 0.weight" of every parameter, before clipping.
     """
     with np.errstate(all="ignore"):  # the loop checks every step, this one too
         inputs = _inputs(network, x, t, key=network.dropout > 0)
@@ -49,14 +53,11 @@ def training_step(
 
 
 def measuring_step(network: Network, x: Array, t: Array) -> Step:
-    """Forward and backward without update or dropout.  Metrics: the Euclidean norm of each parameter's gradient.
-
-    Squares are summed in float64: in float32 they overflow above 1.8e19.
-    """
+    """Forward and backward without update or dropout.  Metrics: the Euclidean norm of each parameter's gradient."""
     with np.errstate(all="ignore"):
         inputs = _inputs(network, x, t)
         loss, parameters, metrics = _forward(network, inputs, training=False)
-        norms = {NORM + name: _norm(g) for name, g in _gradients(loss, parameters).items()}
+        norms = {NORM + name: norm(g) for name, g in _gradients(loss, parameters).items()}
     graph = Graph({"loss": metrics["loss"], **norms}, {**parameters, **inputs})
     return Step(graph, {}, ("x", "t"), finite=tuple(graph.outputs))
 
@@ -104,13 +105,16 @@ def _forward(
 
 
 def _gradients(loss: Tensor, parameters: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The parameters' gradients by name.  They and the layers' deltas get names and roles, to be found in the graph."""
     found = backward(loss, record=True)
-    return {name: found[p] for name, p in parameters.items()}
-
-
-def _norm(g: Tensor) -> Tensor:
-    wide = g if g.dtype == np.float64 else _call("astype", g, dtype=np.dtype("float64"))
-    return _call("sqrt", _call("sum", _call("square", wide)))
+    for node in ancestors([loss.node]):
+        if node.role is not None and node.role.kind == "preactivation":
+            delta = found[Tensor(node)].node
+            delta.role = delta.role or Role("delta", node.role.layer)
+    gradients = {name: found[p] for name, p in parameters.items()}
+    for name, g in gradients.items():
+        g.node.name = g.node.name or f"gradient {name}"
+    return gradients
 
 
 def _call(name: str, *args: Any, **params: Any) -> Tensor:

@@ -55,7 +55,7 @@ def test_campaign_of_random_graphs(seed: int) -> None:
     rng = np.random.default_rng(seed)
     graph, values = random_graph(rng, "float64", int(rng.integers(3, 40)))
     found = differences(graph, values)
-    assert max(found.values()) < 1e-11, found
+    assert max(found.values()) < 1e-12, found
 
 
 def test_a_chain_of_ten_thousand_scalars() -> None:
