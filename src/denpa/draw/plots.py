@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from denpa.draw import contour, heatmap, linechart, points, svg as graphs
+from denpa.draw import contour, heatmap, linechart, points, surface, svg as graphs
 from denpa.draw.chart_parts import WIDTH, canvas, label
 from denpa.draw.markup import Markup, element, join
 from denpa.draw.png import data_uri, to_bytes
@@ -15,6 +15,7 @@ from denpa.explain.charts import (
     LineChart,
     NetworkUnits,
     Scatter,
+    Surface,
     Thumbnail,
     Thumbnails,
 )
@@ -89,5 +90,7 @@ def svg(chart: Chart, *, language: Language | None = None, name: Words = "") -> 
             return _strip(chart, language=language, name=title)
         case Contour():
             return contour.draw(chart, language=language, name=title)
+        case Surface():
+            return surface.draw(chart, language=language, name=title)
         case NetworkUnits():
             return graphs.render(network_scene(chart, language, title), "light") if language else network(chart)

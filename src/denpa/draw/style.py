@@ -25,6 +25,20 @@ DARK = {
     "g6": "#c2601c", "g7": "#ffb880",
 }  # fmt: skip
 
+TINTS = 8  # of a height, the lowest first: from the values' blue to the paper
+
+
+def _mix(a: str, b: str, share: float) -> str:
+    """A colour between two."""
+    pairs = zip(bytes.fromhex(a[1:]), bytes.fromhex(b[1:]), strict=True)
+    return "#" + "".join(f"{round(x + share * (y - x)):02x}" for x, y in pairs)
+
+
+for _colours in (LIGHT, DARK):
+    _colours |= {
+        f"t{i}": _mix(_colours["value"], _colours["paper"], 0.2 + 0.72 * i / (TINTS - 1)) for i in range(TINTS)
+    }
+
 # Fonts of the reader's system, Japanese included; nothing is fetched.
 FONTS = (
     'system-ui,"Segoe UI","Helvetica Neue",Arial,"Noto Sans JP","Noto Sans CJK JP",'
@@ -38,8 +52,10 @@ def _variables(colours: dict[str, str]) -> str:
 
 
 _SERIES = "".join(
-    f".{name}{{stroke:var(--{name})}}.{name} .solid{{fill:var(--{name})}}\n" for name in LIGHT if name[1:].isdigit()
-)
+    f".{name}{{stroke:var(--{name})}}.{name} .solid{{fill:var(--{name})}}\n"
+    for name in LIGHT
+    if name[0] in "vg" and name[1:].isdigit()
+) + "".join(f".t{i}{{fill:var(--t{i})}}\n" for i in range(TINTS))
 
 CHART = (
     """\
@@ -56,6 +72,7 @@ CHART = (
 .chart .diagonal{fill:none;stroke:var(--ink);stroke-width:1.5}
 .chart .empty{fill:none;stroke:var(--muted);stroke-dasharray:3 3}
 .chart .dot{fill:var(--value);fill-opacity:.45}
+.chart .sheet{stroke:var(--muted);stroke-width:.4;stroke-linejoin:round}
 .series{fill:none;stroke-width:1.8;stroke-linejoin:round}
 .series .solid{stroke:none}
 .series .open{fill:var(--paper)}

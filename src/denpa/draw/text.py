@@ -21,6 +21,7 @@ from denpa.explain.charts import (
     NetworkUnits,
     Scatter,
     Series,
+    Surface,
     Thumbnails,
 )
 from denpa.explain.document import (
@@ -162,7 +163,7 @@ def _chart(chart: Chart, language: Language) -> Iterator[str]:
         case Thumbnails():
             for image in chart.images:
                 yield "  " + " · ".join(_words(words, language) for words in image.lines)
-        case Contour():
+        case Contour() | Surface():
             yield f"{_words(chart.x_label, language)} / {_words(chart.y_label, language)}"
             for track in chart.tracks:
                 ends = [(number(track.x[i]), number(track.y[i])) for i in (0, -1)] if track.x else []

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from denpa.explain.charts import Contour, LineChart, Reference, Series, Track
+from denpa.explain.charts import Contour, LineChart, Reference, Series, Surface, Track
 from denpa.explain.descent import rates_around, settled
 from denpa.explain.document import (
     Block,
@@ -92,7 +92,7 @@ def _highlights(found: Descent) -> Highlights:
 # -- the path ----------------------------------------------------------------------------------------------------------
 def _path(found: Descent) -> Section:
     rule = Formula(latex=r"\Delta x = -\eta \, \nabla f(x)", plain="Δx = −η ∇f(x)")
-    blocks: list[Block] = [rule, *_map(found, [found]), _height(found), _steps(found)]
+    blocks: list[Block] = [rule, *_map(found, [found], sheet=True), _height(found), _steps(found)]
     return Section(T(en="The path", ja="経路"), tuple(blocks), "path")
 
 
@@ -154,7 +154,8 @@ def _window(usable: Floats) -> tuple[Floats, Floats]:
     return across[:, 0], across[:, 1]
 
 
-def _map(found: Descent, runs: Sequence[Descent]) -> Iterator[Block]:
+def _map(found: Descent, runs: Sequence[Descent], *, sheet: bool = False) -> Iterator[Block]:
+    """The paths on contour lines, and with `sheet` also in height."""
     if len(found.x) != 2:
         yield Text(
             T(
@@ -168,22 +169,17 @@ def _map(found: Descent, runs: Sequence[Descent]) -> Iterator[Block]:
     heights = np.array([[found.problem.value(np.array([a, b])) for a in xs] for b in ys])
     finite = heights[np.isfinite(heights)]
     levels = np.unique(np.quantile(finite, np.linspace(0.02, 0.95, LEVELS))) if finite.size else np.empty(0)
-    chart = Contour(
-        tuple(xs.tolist()),
-        tuple(ys.tolist()),
-        tuple(map(tuple, heights.tolist())),
-        tuple(levels.tolist()),
-        found.problem.names[0],
-        found.problem.names[1],
-        tuple(
-            Track(
-                f"{run.method}, η = {number(run.learning_rate)}",
-                tuple(run.path[:, 0].tolist()),
-                tuple(run.path[:, 1].tolist()),
-            )
-            for run in runs
-        ),
+    tracks = tuple(
+        Track(
+            f"{run.method}, η = {number(run.learning_rate)}",
+            tuple(run.path[:, 0].tolist()),
+            tuple(run.path[:, 1].tolist()),
+        )
+        for run in runs
     )
+    grid = (tuple(xs.tolist()), tuple(ys.tolist()), tuple(map(tuple, heights.tolist())))
+    names = found.problem.names[0], found.problem.names[1]
+    chart = Contour(*grid, tuple(levels.tolist()), *names, tracks)
     yield Picture(
         chart,
         T(en="The path from above, on lines of equal height.", ja="真上から見た経路と等高線。"),
@@ -192,6 +188,13 @@ def _map(found: Descent, runs: Sequence[Descent]) -> Iterator[Block]:
             ja="単純な勾配降下法の各ステップは等高線に直交する。色が濃いほど低い。",
         ),
     )
+    if sheet and finite.size:
+        reached = np.concatenate([run.values[: len(_shown(run))] for run in runs])
+        top = max(float(np.quantile(finite, 0.9)), float(reached[np.isfinite(reached)].max(initial=-math.inf)))
+        yield Picture(
+            Surface(*grid, *names, VALUE, tracks, top),
+            T(en="The path in height: the ball rolls down.", ja="高さで見た経路：ボールは坂を下る。"),
+        )
 
 
 # -- steepest descent --------------------------------------------------------------------------------------------------
