@@ -20,56 +20,59 @@ from denpa.data.streams import stream
 LARGE = 1 << 20  # rows from which on orders and parts are computed: an order of fewer takes 8 MB at most
 PIECE = 1 << 13  # numbers permuted at a time: their temporaries stay in the cache of a core
 BLOCK = 1 << 12  # rows whose members are counted together
-_ROUNDS = 8
-_ODD, _MIX, _HALF = np.uint64(1), np.uint64(0x9E3779B97F4A7C15), np.uint64(32)
-
-_Words = npt.NDArray[np.uint64]
+_ROUNDS = 6
 
 
 class Permutation:
     """A permutation of 0 … n − 1, n < 2⁶², drawn by a generator; computed for any numbers at any time."""
 
     def __init__(self, n: int, draw: np.random.Generator) -> None:
-        self.n, side = n, math.isqrt(max(n - 1, 0)) + 1
-        self._sides = np.uint64(side), np.uint64(-(-n // side) or 1)
-        self._keys = draw.integers(0, 1 << 64, (_ROUNDS, 2), dtype=np.uint64)
+        side = math.isqrt(max(n - 1, 0)) + 1
+        word: Any = np.uint32 if n < 1 << 32 else np.uint64  # a core multiplies twice as many of 32 bits at a time
+        self.n = word(n)
+        self._sides = word(side), word(-(-n // side) or 1)
+        keys = draw.integers(0, 1 << 64, (_ROUNDS, 2), dtype=np.uint64).astype(word)
+        self._rounds = [(key, factor | word(1)) for key, factor in keys]
+        self._mix = word(0x9E3779B97F4A7C15 & (0xFFFFFFFF if word is np.uint32 else -1))
+        self._half: Any = word(16 if word is np.uint32 else 32)
+        self._fold: Any = word(15 if word is np.uint32 else 29)
 
     def __call__(self, numbers: npt.NDArray[Any]) -> Rows:
         """(m,) integers from 0 to n − 1 → (m,) where they go."""
         found = np.empty(len(numbers), np.int64)
         for start in range(0, len(numbers), PIECE):
             piece = slice(start, start + PIECE)
-            x = self._once(numbers[piece].astype(np.uint64))
-            while len(beyond := np.flatnonzero(x >= np.uint64(self.n))):  # at most √n of all numbers are
+            x = self._once(numbers[piece].astype(self.n.dtype))
+            while len(beyond := np.flatnonzero(x >= self.n)):  # at most √n of all numbers are
                 x[beyond] = self._once(x[beyond])
             found[piece] = x
         return found
 
-    def _once(self, x: _Words) -> _Words:
+    def _once(self, x: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """One pass over the a · b numbers: each half in turn is shifted by a hash of the other."""
         a, b = self._sides
         left = x // b
         right = x - left * b
-        for i, (key, factor) in enumerate(self._keys):
+        for i, (key, factor) in enumerate(self._rounds):
             if i % 2:
-                right = _shifted(right, left, b, key, factor)
+                right = self._shifted(right, left, b, key, factor)
             else:
-                left = _shifted(left, right, a, key, factor)
-        moved: _Words = left * b + right
+                left = self._shifted(left, right, a, key, factor)
+        moved: npt.NDArray[Any] = left * b + right
         return moved
 
-
-def _shifted(half: _Words, other: _Words, side: np.uint64, key: np.uint64, factor: np.uint64) -> _Words:
-    """(half + hash(other)) mod side; the hash's upper 32 bits, scaled to 0 … side − 1."""
-    h = (other + key) * _MIX
-    h ^= h >> np.uint64(29)
-    h *= factor | _ODD
-    h >>= _HALF
-    h *= side
-    h >>= _HALF
-    h += half
-    h -= side * (h >= side)
-    return h
+    def _shifted(self, half: npt.NDArray[Any], other: npt.NDArray[Any], side: Any, key: Any, factor: Any) -> Any:
+        """(half + hash(other)) mod side; the upper half of the hash's bits, scaled to 0 … side − 1."""
+        h = other + key
+        h *= self._mix
+        h ^= h >> self._fold
+        h *= factor
+        h >>= self._half
+        h *= side
+        h >>= self._half
+        h += half
+        h -= side * (h >= side)
+        return h
 
 
 class Members:
@@ -157,8 +160,10 @@ class Order:
             return self._rows[places]
         # The permutation of all rows, walked from each member to the next member, permutes the members.
         rows = self._moved(self._members[places])
-        while len(outside := np.flatnonzero(~self._members.contain(rows))):
-            rows[outside] = self._moved(rows[outside])
+        outside = np.flatnonzero(~self._members.contain(rows))
+        while len(outside):
+            rows[outside] = moved = self._moved(rows[outside])
+            outside = outside[~self._members.contain(moved)]
         return rows
 
 

@@ -5,6 +5,7 @@ Both give the same rows in the same order, so the bits of a run do not depend on
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 from collections.abc import Callable, Iterator
@@ -21,7 +22,7 @@ from denpa.data.store import store_of
 from denpa.nn import Network
 from denpa.train.metrics import targets_for
 
-BLOCK = 1 << 25  # bytes of encoded rows in a block; three are held: in training, ready, being fetched
+BLOCK = 1 << 25  # bytes of encoded rows in a block; two are held: in training, and ready or being fetched
 WAIT = 0.2  # seconds that the loop waits for a block before it looks at signals again
 
 
@@ -118,9 +119,11 @@ class Encoder:
     def __call__(self, rows: Rows) -> tuple[Array, Array]:
         """(m,) row numbers → x (m, n_in), t (m, …).  Memory: the result and one window of the store."""
         x, t = (np.empty((len(rows), *shape), dtype) for shape, dtype in self.shapes)
+        whole_x, whole_t = as_records(x), as_records(t)
 
         def place(places: Array, records: Array) -> None:
-            x[places], t[places] = self._encode(records)
+            encoded_x, encoded_t = self._encode(records)
+            whole_x[places], whole_t[places] = as_records(encoded_x), as_records(encoded_t)
 
         self.store.visit(rows, place)
         return x, t
@@ -150,6 +153,12 @@ class Lazy:
         rows = places if self._rows is None else self._rows[places.reshape(-1)]
         found = self.encoder(rows.reshape(-1).astype(np.int64, copy=False))[self._which]
         return found.reshape(*places.shape, *self.shape[1:])
+
+
+def as_records(values: Array) -> Array:
+    """(n, …) as (n,) with one element for a row: NumPy places such rows twice as fast. On the same memory."""
+    size = math.prod(values.shape[1:]) * values.itemsize
+    return values.reshape(len(values), -1).view(np.dtype((np.void, size)))[:, 0] if values.ndim > 1 else values
 
 
 def encoder_of(values: Any) -> Encoder | None:
@@ -220,15 +229,20 @@ class Streamed:
         if isinstance(found, BaseException):
             self.close()
             raise found
+        self._taken.release()
         self._expected = (epoch, found.last) if found.last < self._batches else (epoch + 1, 0)
         return found
 
     def _start(self, epoch: int, batch: int) -> None:
         self._stop = threading.Event()
-        self._ready: queue.Queue[_Block | BaseException] = queue.Queue(maxsize=1)
+        self._ready: queue.Queue[_Block | BaseException] = queue.Queue()
+        self._taken = threading.Semaphore(1)
         self._expected = epoch, batch
         self._thread = threading.Thread(
-            target=_work, args=(self._blocks(epoch, batch), self._ready, self._stop), name="denpa rows", daemon=True
+            target=_work,
+            args=(self._blocks(epoch, batch), self._ready, self._taken, self._stop),
+            name="denpa rows",
+            daemon=True,
         )
         self._thread.start()
 
@@ -240,26 +254,30 @@ class Streamed:
                 numbers = order[batch * self._size : min(last * self._size, len(order))]
                 x, t = self._encoder(numbers)
                 yield _Block(epoch, batch, last, {"x": x, "t": t}, numbers)
+                del x, t, numbers  # the loop's alone from here on: while the next are made there is no third block
                 batch = last
             epoch, batch = epoch + 1, 0
 
 
-def _work(blocks: Iterator[_Block], ready: queue.Queue[_Block | BaseException], stop: threading.Event) -> None:
-    """Put block after block, or the error that ends them, where the loop takes them, until it says stop."""
+def _work(
+    blocks: Iterator[_Block],
+    ready: queue.Queue[_Block | BaseException],
+    taken: threading.Semaphore,
+    stop: threading.Event,
+) -> None:
+    """Put block after block, or the error that ends them, where the loop takes them, until it says stop.
+
+    The next one is begun when the one before has been taken.
+    """
     while not stop.is_set():
-        found: _Block | BaseException | None
+        if not taken.acquire(timeout=0.1):
+            continue
         try:
             found = next(blocks, None)
         except BaseException as error:  # handed to the loop, which raises it
-            found = error
+            ready.put(error)
+            return
         if found is None:
             return
-        while not stop.is_set():
-            try:
-                ready.put(found, timeout=0.1)
-                break
-            except queue.Full:
-                continue
-        if isinstance(found, BaseException):
-            return
+        ready.put(found)
         del found
