@@ -16,6 +16,7 @@ import click
 from denpa.errors import EXIT_DATA, EXIT_INTERRUPTED, EXIT_TRAINING, DenpaError
 
 VERBS = (
+    "data",
     "train",
     "resume",
     "predict",
@@ -25,11 +26,14 @@ VERBS = (
     "compare",
     "report",
     "rm",
+    "completion",
     "check",
     "draw",
     "trace",
     "explain",
     "doctor",
+    "export",
+    "import",
 )
 
 
@@ -50,7 +54,11 @@ class Verbs(click.Group):
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         found: click.Command | None = None
-        if name in ("train", "resume"):
+        if name == "data":
+            from denpa.cli import data
+
+            found = data.profile
+        elif name in ("train", "resume"):
             from denpa.cli import training
 
             found = training.train if name == "train" else training.resume
@@ -58,7 +66,7 @@ class Verbs(click.Group):
             from denpa.cli import using
 
             found = using.predict if name == "predict" else using.evaluate
-        elif name in ("runs", "show", "compare", "report", "rm"):
+        elif name in ("runs", "show", "compare", "report", "rm", "completion"):
             from denpa.cli import listing
 
             found = getattr(listing, name)
@@ -82,6 +90,10 @@ class Verbs(click.Group):
             from denpa.cli import doctoring
 
             found = doctoring.doctor
+        elif name in ("export", "import"):
+            from denpa.cli import exporting
+
+            found = exporting.export if name == "export" else exporting.import_
         return found
 
 
@@ -90,7 +102,7 @@ class Verbs(click.Group):
 def denpa() -> None:
     """denpa 伝播: train networks by backpropagation on your own files, and look inside every step.
 
-    SOURCE is a CSV file with a header line, an NPZ file, an IDX file or a folder of them (MNIST), or "digits".
+    SOURCE is a CSV file, an NPZ file, an IDX file or a folder of them (MNIST), or "digits".
     Exit codes: 0 done, 1 training failed, 2 usage, 3 data or files, 130 interrupted with everything saved.
     """
 

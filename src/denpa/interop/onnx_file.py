@@ -57,8 +57,10 @@ def read_onnx(path: str | Path) -> OnnxFile:
         raise ModelFileError(
             "this is no ONNX file, or a damaged one", where=where, got=f"{type(error).__name__}: {str(error)[:80]}"
         ) from error
+    size, digest = len(data), hashlib.sha256(data).hexdigest()
+    del data  # a copy of it is in the message
     if not model.HasField("graph") or not model.graph.node:
-        raise ModelFileError("the ONNX file holds no graph", where=where, got=f"{len(data):,} bytes")
+        raise ModelFileError("the ONNX file holds no graph", where=where, got=f"{size:,} bytes")
     graph = model.graph
     if len(graph.node) > MOST_NODES:
         raise ModelFileError("the graph is too large", where=where, got=f"{len(graph.node):,} nodes",
@@ -74,7 +76,6 @@ def read_onnx(path: str | Path) -> OnnxFile:
         constants[tensor.name] = array_of(tensor, where)
     producer = f"{model.producer_name} {model.producer_version}".strip()[:80]
     told = {entry.key: entry.value for entry in model.metadata_props} if model.producer_name == "denpa" else {}
-    digest = hashlib.sha256(data).hexdigest()
     return OnnxFile(where, graph, constants, _opset(model, where), digest, producer, told.get("target", ""))
 
 

@@ -24,6 +24,7 @@ from denpa.train.model_file import Predictor
 
 NUMBERS = {1, 2, 3, 4, 5, 6, 7, 10, 11, 12, 13}  # element types of inputs: floats and integers
 MOST_FEATURES = 1 << 24
+_ROOM = 1 << 20  # bytes of constants that nodes may compute, beside twice those in the file
 
 
 def import_onnx(
@@ -70,6 +71,7 @@ def import_onnx(
 def _follow(file: OnnxFile) -> dict[str, Any]:
     """The value of every tensor of the graph by name."""
     values: dict[str, Any] = dict(file.constants)
+    room = _ROOM + 2 * sum(a.nbytes for a in file.constants.values())
     for declared in file.graph.input:
         if declared.name not in values:  # in old files initializers are declared as inputs, too
             values[declared.name] = _input(file, declared)
@@ -77,12 +79,23 @@ def _follow(file: OnnxFile) -> dict[str, Any]:
         operator = f"{node.domain}:{node.op_type}" if node.domain not in ("", "ai.onnx") else node.op_type
         where = f"{file.where}, node {number} {shown(node.name or operator)}"
         found = _value(file, node, operator, where, values)
+        room -= _taken(found)
+        if room < 0:  # a constant of a megabyte cast ten thousand times over, say
+            raise ModelFileError("the nodes compute more constants than a network needs", where=where)
         for place, name in enumerate(node.output):
             if name and name in values:
                 raise ModelFileError("a tensor is computed twice", where=where, got=shown(name))
             if name:
                 values[name] = found if place == 0 else _second(where, operator, place)
     return values
+
+
+def _taken(value: Any) -> int:
+    """Bytes of memory that a node's result may need: a constant, or the weights of one more layer."""
+    if isinstance(value, np.ndarray):
+        return int(value.nbytes)
+    stage = value.stage if isinstance(value, Rows) else None
+    return int(stage.value.nbytes) if stage is not None and stage.kind == "linear" else 0
 
 
 def _second(where: str, operator: str, place: int) -> Failed:
@@ -213,7 +226,7 @@ def _network(built: Chain, dtype: str, fail: Any) -> Network:
         names = iter(network.shapes())
         values: dict[str, Array] = {}
         for W, b, _ in built.layers:
-            values[next(names)] = W.astype(dtype)
+            values[next(names)] = W.astype(dtype, copy=False)
             if built.bias:
                 values[next(names)] = b.astype(dtype)
         return network.with_parameters(values)

@@ -22,7 +22,7 @@ SQUARE = 1 << 24  # weights of a layer that only hands on its inputs, put in whe
 
 @dataclass
 class Chain:
-    """layers: (W (n_out, n_in) float64, b (n_out,), activation); the network sees (x − mean) / std of its inputs, and
+    """layers: (W (n_out, n_in), b (n_out,) float64, activation); the network sees (x − mean) / std of its inputs, and
     its outputs · scale + shift are in the targets' unit."""
 
     features: int
@@ -62,14 +62,14 @@ class _Builder:
     def linear(self, stage: Stage) -> None:
         if self.W is not None:
             self.close("identity")
-        W = np.asarray(stage.value, np.float64)
+        W = np.asarray(stage.value)  # no copy, and float64 only where something is folded in
         b = np.zeros(len(W)) if stage.bias is None else np.asarray(stage.bias, np.float64)
         self.bias |= stage.bias is not None
-        if self.layers:  # the steps stand after an activation: into the weights that come next
+        if self.layers and self.steps:  # after an activation: into the weights that come next
             a, c = affine(self.steps, W.shape[1])
             self.bias |= bool(c.any())
             W, b = W * a, b + W @ c
-        else:
+        elif not self.layers:
             self.head = self.steps
         self.W, self.b, self.steps = W, b, []
 
@@ -86,9 +86,11 @@ class _Builder:
 
     def close(self, name: str) -> None:
         assert self.W is not None
-        a, c = affine(self.steps, len(self.b))
-        self.bias |= bool(c.any())
-        W, b = self.W * a[:, None], self.b * a + c
+        W, b = self.W, self.b
+        if self.steps:
+            a, c = affine(self.steps, len(b))
+            self.bias |= bool(c.any())
+            W, b = W * a[:, None], b * a + c
         if name == "binary":  # 1 − σ(z), σ(z) are the softmax of 0 and z
             W, b, name = np.concatenate([np.zeros_like(W), W]), np.concatenate([np.zeros_like(b), b]), "softmax"
             self.notes.append("the sigmoid of one unit became the softmax of two, which is the same function")

@@ -284,16 +284,19 @@ for _op in ("Relu", "Sigmoid", "Tanh", "Softplus", *PARTS):
     operator(_op)(_function(_op.lower()))
 
 
+def _with(name: str, parameter: str) -> str:
+    """The activation's name, with its parameter where that is not the usual one."""
+    return name if {"leaky_relu": "0.01", "elu": "1.0"}[name] == parameter else f"{name}:{parameter}"
+
+
 @operator("LeakyRelu")
 def _leaky_relu(call: Call) -> Any:
-    slope = _shortest(call.attributes.number("alpha", 0.01))
-    return _act(call.rows(), "leaky_relu" if slope == "0.01" else f"leaky_relu:{slope}")
+    return _act(call.rows(), _with("leaky_relu", _shortest(call.attributes.number("alpha", 0.01))))
 
 
 @operator("Elu")
 def _elu(call: Call) -> Any:
-    alpha = _shortest(call.attributes.number("alpha", 1.0))
-    return _act(call.rows(), "elu" if alpha == "1.0" else f"elu:{alpha}")
+    return _act(call.rows(), _with("elu", _shortest(call.attributes.number("alpha", 1.0))))
 
 
 @operator("Selu")
@@ -368,9 +371,9 @@ def _halves(call: Call, kind: str, first: Rows, second: Rows) -> Rows:
             names.append(stage.kind)
             numbers.append(float(stage.value))
     if names == ["min", "multiply"]:
-        return _act(h, f"leaky_relu:{numbers[0]!r}")
+        return _act(h, _with("leaky_relu", repr(numbers[0])))
     if names == ["min", "exp", "add", "multiply"] and numbers[0] == -1:
-        return _act(h, f"elu:{numbers[1]!r}")
+        return _act(h, _with("elu", repr(numbers[1])))
     if names == ["abs", "multiply", "exp", "add", "log"] and numbers == [-1, 1]:
         return _act(h, "softplus")
     raise _joined(call)
@@ -435,7 +438,7 @@ def _cast(call: Call) -> Any:
     if isinstance(value, Label):
         return value
     if isinstance(value, np.ndarray) and to in DTYPES and value.dtype.kind in "fib":
-        return value.astype(DTYPES[to])
+        return value.astype(DTYPES[to], copy=False)
     if to not in (1, 11):
         raise call.wrong("it rounds the rows", f"element type {to}", "float32 or float64")
     return call.rows()

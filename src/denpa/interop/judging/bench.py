@@ -30,8 +30,15 @@ class Broken(Exception):
     def __init__(self, error: BaseException, doing: str) -> None:
         self.line, self.text = line_of(error), last_line(error)
         self.doing, self.original = doing, error
-        self.endless = isinstance(error, TooLong)
         super().__init__(self.text)
+
+
+class Endless(BaseException):
+    """A stranger's code that did not end, told as `Broken` tells; whoever passes over what is broken must not go on."""
+
+    def __init__(self, error: TooLong, doing: str) -> None:
+        self.told = Broken(error, doing)
+        super().__init__(self.told.text)
 
 
 PACKAGE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) + os.sep
@@ -65,12 +72,14 @@ def last_line(error: BaseException) -> str:
 
 @contextmanager
 def guarded(doing: str) -> Iterator[None]:
-    """Run a stranger's code: floating-point warnings are off, whatever it raises becomes `Broken`."""
+    """Run a stranger's code: floating-point warnings are off, whatever it raises becomes `Broken` or `Endless`."""
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             yield
-        except (Exception, TooLong, SystemExit) as error:
+        except TooLong as error:
+            raise Endless(error, doing) from error
+        except (Exception, SystemExit) as error:
             raise Broken(error, doing) from error
 
 
@@ -194,7 +203,7 @@ def benches(subject: Subject, only: str | None = None) -> list[Bench]:
             if not bench.wanted(points[0]):
                 continue  # class numbers without a parameter: nothing has a gradient
         except Broken as error:
-            if error.endless or isinstance(error.original, (SystemExit, MemoryError)):
+            if isinstance(error.original, (SystemExit, MemoryError)):
                 raise
             first = first or error
             continue

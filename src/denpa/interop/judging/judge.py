@@ -17,7 +17,7 @@ from denpa.errors import UsageError, user_line
 from denpa.interop import torchlike
 from denpa.interop.functions import Of, required
 from denpa.interop.judging import known, subject as subjects
-from denpa.interop.judging.bench import Bench, Broken, benches
+from denpa.interop.judging.bench import Bench, Broken, Endless, TooLong, benches
 from denpa.interop.judging.faults import Fault, Judgement, Outcome
 from denpa.interop.judging.probes import Probes, attempt, equal, fault
 from denpa.interop.judging.reference import Verdict, judge, reference
@@ -104,10 +104,12 @@ def judge_subject(make: Callable[[], Subject], name: str, kind: str, seed: int, 
         return replace(start, outcome=Outcome.UNSURE, remarks=(nothing,))
     except Broken as error:
         return start.with_faults(_raised(error))
+    except Endless as error:
+        return start.with_faults(_raised(error.told))
 
 
 def _raised(error: Broken) -> Fault:
-    kind = "loops" if error.endless else "count" if isinstance(error.original, NoGradients) else "raises"
+    kind = "loops" if isinstance(error.original, TooLong) else "count" if isinstance(error.original, NoGradients) else "raises"
     at = f" (line {error.line})" if error.line else ""
     text = error.original.what if isinstance(error.original, NoGradients) else error.text
     return replace(fault(kind, error.doing, text=text + at), line=error.line)
@@ -185,15 +187,11 @@ def _gradients(bench: Bench, rng: np.random.Generator, sizes: Sizes) -> tuple[li
         point = bench.point(rng, sizes)
         out = bench.value(point, sizes)
     except Broken as error:
-        if error.endless:
-            raise
         return ([], []) if sizes != FULL else ([_raised(error)], [])
     g = cotangent(rng, out) if bench.subject.takes_g else np.ones(out.shape)
     try:
         out, gradients = bench.gradients(point, g, sizes)
     except Broken as error:
-        if error.endless:
-            raise
         return [*_square(bench, rng, sizes), _raised(error)], []
     return _compared(bench, point, g, sizes, out=out, gradients=gradients)
 

@@ -269,7 +269,5 @@ def attempt(probe: Callable[[], Iterator[Any]]) -> tuple[list[Any], Broken | Non
     try:
         found.extend(probe())
     except Broken as error:
-        if error.endless:
-            raise
         return found, error
     return found, None

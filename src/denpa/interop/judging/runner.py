@@ -60,7 +60,7 @@ def judge(request: dict[str, Any], tell: Callable[..., None]) -> None:
             tell(now=item.name)
             try:
                 judgement = within(seconds, bench.TooLong, lambda item=item: item.judge(request["seed"]))  # type: ignore[misc]
-            except bench.TooLong as error:  # it came between two calls of the file's code
+            except (bench.TooLong, bench.Endless) as error:  # it came between two calls of the file's code
                 judgement = faults.too_slow(item.name, str(error))
             tell(judgement=faults.to_json(judgement))
 

@@ -120,7 +120,12 @@ class BookSession:
 
 
 def by_name(result: Any, names: Sequence[str], what: str) -> dict[str, Any]:
-    """The result of a backward by the inputs' names: one value for the first, or a tuple of as many as there are."""
+    """The result of a backward by the inputs' names: one value for the first, or a tuple of as many as there are.
+
+    For a single input, lists of numbers are its gradient, as text 003 writes matrices.
+    """
+    if isinstance(result, list) and len(names) == 1 and not any(isinstance(r, np.ndarray) for r in result):
+        return {names[0]: np.array(result)}
     if not isinstance(result, (tuple, list)):
         return {name: result if k == 0 else None for k, name in enumerate(names)}
     if len(result) > len(names):
