@@ -82,6 +82,17 @@ def test_resolving_fills_in_what_was_left_open() -> None:
 
 def test_every_setting_survives_the_file() -> None:
     """A setting that the file forgets would make a resume silently different."""
-    config = Config(target="t", learning_rate=0.5, momentum=0.25, weight_decay=0.125)
+    config = Config(
+        target="t",
+        schema="schema.toml",
+        weight="w",
+        group="g",
+        time="s",
+        sep=";",
+        encoding="cp932",
+        learning_rate=0.5,
+        momentum=0.25,
+        weight_decay=0.125,
+    )
     lines = {line.partition(" = ")[0] for line in config.to_toml().splitlines()}
     assert {f.name for f in fields(Config)} <= lines

@@ -13,6 +13,7 @@ import click
 
 from denpa.cli import figures, progress
 from denpa.cli.arguments import RUNS, run_argument, runs_folder
+from denpa.cli.data import settings, table_options
 from denpa.errors import EXIT_INTERRUPTED, DenpaError, UsageError
 from denpa.formatting import duration
 
@@ -35,8 +36,9 @@ def units(ctx: click.Context, param: click.Parameter, text: str) -> tuple[int, .
 
 @click.command()
 @click.argument("source")
-@click.option("--target", metavar="COLUMN", help="The column to predict (tables only).")
+@click.option("--target", metavar="COLUMN", help="The column to predict; several with commas (tables only).")
 @click.option("--task", type=click.Choice(["auto", "classification", "regression"]), default="auto", show_default=True)
+@table_options
 @click.option("--hidden", default="50", show_default=True, callback=units, help="Hidden units: 50, or 64,32; none.")
 @click.option("--activation", default="relu", show_default=True, help="relu, sigmoid, tanh, gelu, …")
 @click.option("--output", default="auto", show_default=True, help="Output function: softmax, sigmoid or identity.")
@@ -71,8 +73,8 @@ def units(ctx: click.Context, param: click.Parameter, text: str) -> tuple[int, .
 @click.option("--doctor/--no-doctor", default=True, show_default=True, help="Watch for what ails the training.")
 @click.option("--out", type=click.Path(path_type=Path), help=f"The run folder.  [default: a new one in {RUNS}/]")
 @quiet
-def train(source: str, out: Path | None, quiet: bool, hidden: Any, **options: Any) -> int:
-    """Train a network on SOURCE: a CSV file with a header, an NPZ file, IDX files or a folder of them, or "digits".
+def train(source: str, out: Path | None, quiet: bool, hidden: Any, header: bool | None, **options: Any) -> int:
+    """Train a network on SOURCE: a CSV file, an NPZ file, IDX files or a folder of them, or "digits".
 
     The output layer and loss are chosen from the target and said aloud.  One row in five is kept out for validation
     (--valid).  Ctrl-C finishes the batch, saves, and exits 130; `denpa resume RUN` goes on to the same bits.
@@ -82,12 +84,14 @@ def train(source: str, out: Path | None, quiet: bool, hidden: Any, **options: An
     from denpa.train.run import fresh_folder
     from denpa.train.training import train as go
 
-    config = Config(source=source, hidden=hidden, **options)
-    data = read(source, config.target, config.task)
+    config = Config(source=source, hidden=hidden, **settings(header, **options))
+    data = read(source, config.target, config.task, config.options())
     out = out or fresh_folder(runs_folder(), source)
     say = _teller(quiet)
     shape = "×".join(map(str, data.image_shape)) if data.image_shape else f"{data.features} columns"
     say(f"{data.source}: {len(data):,} rows of {shape}" + (f", {len(data.test):,} test rows" if data.test else ""))
+    for notice in data.notices:
+        say(f"note: {notice}")
     say(f"{data.task}: {data.task_reason}")
     return _run(lambda **hooks: go(config, data, out, command=command_line(), say=say, **hooks), out, quiet)
 

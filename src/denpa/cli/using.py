@@ -8,57 +8,82 @@ import json
 import math
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from denpa.cli import figures
 from denpa.cli.arguments import run_argument
+from denpa.cli.data import dialect, text_options
 from denpa.errors import UsageError
+
+if TYPE_CHECKING:
+    from denpa.data.dataset import Samples
 
 
 @click.command()
 @run_argument
 @click.argument("file")
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Write CSV here instead of printing it.")
-@click.option("--proba", is_flag=True, help="Also one column with the probability of each class.")
-def predict(run: Path, file: str, out: Path | None, proba: bool) -> None:
+@click.option("--proba", is_flag=True, help="Also one column with the probability of each class or label.")
+@text_options
+def predict(run: Path, file: str, out: Path | None, proba: bool, **text: Any) -> None:
     """Predict the rows of FILE with RUN (a run folder or its model.safetensors), as CSV, in the order of the rows.
 
-    Columns are found by name, in any order; the target may be there or not.
+    Columns are found by name, in any order; the target may be there or not. What the training had not seen is said on
+    the standard error: unknown categories, cells missing where none was.
     """
     from denpa import durable
+    from denpa.data import read_inputs
     from denpa.train.model_file import load_model
 
     model = load_model(run)
-    names, rows = _predictions(model, file, proba)
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
+    found = read_inputs(file, model.inputs, dialect(**text))
+    _say(found, [name for name in found.ignored if name not in model.targets.columns])
+    names, rows = _predictions(model, found, proba)
+    lines = io.StringIO(newline="")
+    writer = csv.writer(lines, lineterminator="\n")
     writer.writerow([_harmless(n) for n in names])
     writer.writerows([_harmless(v) for v in row] for row in rows)
     if out is None:
-        sys.stdout.write(text.getvalue())
+        sys.stdout.write(lines.getvalue())
         sys.stdout.flush()
     else:
-        durable.write(out, text.getvalue().encode(), what="the predictions")
+        durable.write(out, lines.getvalue().encode(), what="the predictions")
         click.echo(f"{len(rows):,} predictions in {out}")
 
 
-def _predictions(model: Any, file: str, proba: bool) -> tuple[list[str], list[list[Any]]]:
+def _say(data: Samples, ignored: list[str]) -> None:
+    """What was not as in the training data."""
+    from denpa.data.files import listed
+
+    for notice in data.notices:
+        click.echo(f"note: {notice}", err=True)
+    if ignored:
+        click.echo(f"note: columns that the model does not use: {listed(ignored)}", err=True)
+
+
+def _predictions(model: Any, rows: Samples, proba: bool) -> tuple[list[str], list[list[Any]]]:
     target = model.targets.name or "prediction"
+    if model.targets.kind == "labels":
+        labels, (decisions, chances) = model.targets.labels, model.predict_with_outputs(rows)
+        names = [*labels, *(f"p({label})" for label in labels)] if proba else list(labels)
+        pairs = zip(decisions.tolist(), chances.tolist(), strict=True)
+        return names, [[*map(str, row), *(f"{p:.6g}" for p in (ps if proba else ()))] for row, ps in pairs]
     if model.targets.kind != "classes":
         if proba:
             raise UsageError("only a classifier has probabilities", got="--proba", fix="leave it out")
-        values = model.predict(file)
+        values = model.predict(rows)
         width = 1 if values.ndim == 1 else values.shape[1]
         names = [target] if width == 1 else [f"{target}_{i + 1}" for i in range(width)]
+        names = list(model.targets.names) or names
         return names, [[repr(float(v)) for v in row] for row in values.reshape(len(values), width)]
-    predicted, outputs = model.predict_with_outputs(file)
+    predicted, outputs = model.predict_with_outputs(rows)
     names = [target, *(f"p({c})" for c in model.targets.classes)] if proba else [target]
-    rows = [
+    cells = [
         [str(c), *(f"{p:.6g}" for p in ps)] if proba else [str(c)] for c, ps in zip(predicted, outputs, strict=True)
     ]
-    return names, rows
+    return names, cells
 
 
 def _harmless(cell: str) -> str:
@@ -76,12 +101,16 @@ def _harmless(cell: str) -> str:
 @run_argument
 @click.argument("file")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as one JSON object.")
-def evaluate(run: Path, file: str, as_json: bool) -> None:
+@text_options
+def evaluate(run: Path, file: str, as_json: bool, **text: Any) -> None:
     """Measure RUN on the rows of FILE, which has the target: loss and errors beside the trivial baseline."""
+    from denpa.data import read_like
     from denpa.train.model_file import load_model
 
     model = load_model(run)
-    e = model.evaluate(file)
+    data = read_like(file, model.inputs, model.targets, dialect(**text))
+    _say(data, list(data.ignored))
+    e = model.evaluate(data)
     if as_json:
         finite = {k: None if math.isnan(v) else v for k, v in e.values.items()}
         facts = {"rows": e.rows, **finite, "baseline": {k: None if math.isnan(v) else v for k, v in e.baseline.items()}}

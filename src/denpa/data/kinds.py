@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from denpa.data.cells import DATES, DECIMAL_COMMA, DECIMALS
 from denpa.data.dates import date_of, looks_ambiguous
@@ -25,7 +25,7 @@ class Column:
     reason: why it is of this kind.  missing: cells.  distinct: values, None when there are more than were counted.
     low, high, mean, std: of numbers, and of dates in days since 1970-01-01.  values: the categories, or a target's
     classes, in the order of their codes; counts: cells of each.  notices: sentences worth saying aloud.  otherwise:
-    the kind it would have if it did not look like an id.
+    the kind it would have if it did not look like an id.  dates: the numbers of a time are days.
     """
 
     name: str
@@ -39,9 +39,9 @@ class Column:
     std: float | None = None
     values: tuple[str, ...] = ()
     counts: tuple[int, ...] = ()
-    notices: tuple[str, ...] = ()
-    otherwise: str = ""
-    dates: bool = False  # of a time
+    notices: tuple[str, ...] = field(default=(), compare=False)
+    otherwise: str = field(default="", compare=False)
+    dates: bool = False
 
 
 @dataclass(frozen=True)
@@ -198,7 +198,7 @@ def _facts(
         moments.std if moments else None,
         notices=tuple(notices),
         otherwise=measured if kind == "id" and speak else "",
-        dates=measured == "date",
+        dates=kind == "time" and measured == "date",
     )
 
 
@@ -256,6 +256,8 @@ def decide_target(scan: ColumnScan, role: Role, task: str) -> tuple[Column, str,
     """
     if task not in TASKS:
         raise UsageError("unknown task", got=repr(task), want=f"one of {', '.join(TASKS)}")
+    if task == "multilabel":
+        raise UsageError("several labels need several target columns", where=role.where, got=f"one, {shown(role.name)}")
     name = shown(role.name)
     texts = scan.text.count or scan.zeros.count
     if texts and task != "classification" and not scan.zeros.count and scan.number.count:

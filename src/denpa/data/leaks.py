@@ -27,7 +27,7 @@ class Leaks:
         self._seen = {
             i: np.zeros((len(column.values) + 2, k), bool)
             for i, column in enumerate(columns)
-            if column.kind == "category" and k * len(column.values) <= 1 << 20
+            if self._k is not None and column.kind == "category" and k * len(column.values) <= 1 << 20
         }
         self._shift: Floats | None = None
         self._sums = np.zeros((6, len(columns)))

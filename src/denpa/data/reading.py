@@ -14,9 +14,9 @@ from denpa.data.files import DataFile, listed, opened
 from denpa.data.idx import is_idx, not_idx
 from denpa.data.idxset import read_file, read_file_like, read_folder, read_images
 from denpa.data.npz import read_npz, read_npz_inputs, read_npz_like
-from denpa.data.schema import Options, Schema, profile
+from denpa.data.schema import Options, Schema
 from denpa.data.source import Dialect
-from denpa.data.table import Layout, read_table, read_table_inputs, read_table_like
+from denpa.data.table import Layout, read_table, read_table_inputs, read_table_like, table_schema
 from denpa.data.targets import Labels, follow
 from denpa.errors import DataError, UsageError
 
@@ -72,7 +72,7 @@ def read_schema(source: str | Path, options: Options) -> Schema:
     with opened(source) as file:
         if (kind := _kind(file)) != "csv":
             raise DataError("only a table has a schema", where=file.where, got=f"an {kind.upper()} file")
-        return profile(CsvSource(file, options.dialect), options, target=False)
+        return table_schema(CsvSource(file, options.dialect), options)
 
 
 def read_like(

@@ -78,9 +78,8 @@ class Schema:
 
     def options(self) -> Options:
         """The decisions, to be applied to a table again: to its next version, or after they were edited."""
-        targets = [column.name for column in self.of_kind("target")]
         return Options(
-            None if not targets else ",".join(targets),
+            None,
             self.task or "auto",
             {column.name: column.kind for column in self.columns},
             {column.name: column.values for column in self.columns if column.kind == "category" and column.values},

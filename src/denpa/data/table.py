@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -165,6 +165,18 @@ class Coder:
         return codes
 
 
+def table_schema(source: TableSource, options: Options) -> Schema:
+    """The schema of a table, in two passes of bounded memory: the second finds columns that tell the target alone."""
+    schema = profile(source, options, target=False)
+    if not schema.task or not schema.inputs:
+        return schema
+    layout = Layout.of(schema)
+    leaks = Leaks(layout.inputs, layout.classes)
+    for piece in Coder(source, layout).pieces():
+        leaks.add(piece.inputs, piece.targets)
+    return replace(schema, notices=(*schema.notices, *leaks.notices(layout.targets)))
+
+
 def read_table(source: TableSource, options: Options, schema: Schema | None = None) -> Dataset:
     """The rows of a table with their targets: what `schema` says, or else what `profile` decides.
 
@@ -182,6 +194,7 @@ def read_table(source: TableSource, options: Options, schema: Schema | None = No
     leaks = Leaks(layout.inputs, layout.classes)
     kept, notices = _collect(source, layout, leaks)
     targets = schema.of_kind("target")
+    schema = replace(schema, notices=(*schema.notices, *leaks.notices(layout.targets)))
     return Dataset(
         inputs=kept.inputs,
         targets=kept.targets,
@@ -200,7 +213,7 @@ def read_table(source: TableSource, options: Options, schema: Schema | None = No
         cells=layout.inputs,
         na=layout.na,
         schema=schema,
-        notices=(*schema.notices, *notices, *leaks.notices(layout.targets)),
+        notices=(*schema.notices, *notices),
     )
 
 

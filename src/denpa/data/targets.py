@@ -10,7 +10,7 @@ from denpa.data.dataset import Array, check_finite
 from denpa.data.files import listed, shown
 from denpa.errors import DataError, UsageError
 
-TASKS = ("auto", "classification", "regression")
+TASKS = ("auto", "classification", "regression", "multilabel")
 FEW = 20  # distinct integers that may be classes …
 SHARE = 0.05  # … when they are fewer than this share of the rows
 MAXIMUM_CLASSES = 10_000  # more distinct texts are identifiers or prose; each class is an output unit
@@ -79,6 +79,8 @@ def decide(raw: RawTargets, name: str, task: str, where: str, hint: str | None =
     """
     if task not in TASKS:
         raise UsageError("unknown task", got=repr(task), want=f"one of {', '.join(TASKS)}")
+    if task == "multilabel":
+        raise UsageError("only a table with several target columns has labels", where=where, fix="leave the task out")
     if isinstance(raw, np.ndarray):
         raw = _single_column(raw, name, where)
     reason = _reason_for_classes(raw, name, task, hint)

@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from denpa import toml
+from denpa.data import schemafile
+from denpa.data.schema import Options
+from denpa.data.source import ENCODINGS, Dialect
 from denpa.errors import UsageError
 from denpa.nn import ACTIVATIONS, init, optim, schedules
 from denpa.nn.choices import choose, number, whole
@@ -16,13 +19,17 @@ from denpa.nn.choices import choose, number, whole
 SEED_MAX = (1 << 64) - 1
 ENGINES = ("auto", "eager", "native", "native!")
 DTYPES = ("float32", "float64")
+HEADERS = ("auto", "yes", "no")
+ROLES = ("weight", "group", "time")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
     """What was asked for, resolved: a run with equal settings, data and machine has equal bits.
 
-    source, target, task: as for `data.read`.  hidden: units of the hidden layers.  learning_rate: None takes the
+    source, target, task: as for `data.read`.  schema: a schema.toml whose decisions hold; drop, types ("age=category"),
+    na, weight, group, time: what is said of columns besides; sep, encoding, header ("auto", "yes" or "no"): how a table
+    of text is written.  hidden: units of the hidden layers.  learning_rate: None takes the
     optimiser's own.  valid, test: fractions of the rows that are kept out.  clip: largest global gradient norm,
     0 for none.  threads: of the linear algebra library, 0 to choose by the size of a step.  checkpoint_seconds: the
     longest time between two checkpoints.  doctor: whether the training is watched for what ails it.
@@ -31,6 +38,16 @@ class Config:
     source: str = "digits"
     target: str | None = None
     task: str = "auto"
+    schema: str | None = None
+    drop: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    na: tuple[str, ...] = ()
+    weight: str | None = None
+    group: str | None = None
+    time: str | None = None
+    sep: str | None = None
+    encoding: str | None = None
+    header: str = "auto"
     hidden: tuple[int, ...] = (50,)
     activation: str = "relu"
     output: str = "auto"
@@ -56,6 +73,10 @@ class Config:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hidden", tuple(whole("hidden", n, 1, 1 << 24) for n in self.hidden))
+        for key in ("drop", "types", "na"):
+            object.__setattr__(self, key, tuple(_text(key, value) for value in getattr(self, key)))
+        choose("header", self.header, dict.fromkeys(HEADERS))
+        self._said()
         choose("engine", self.engine, dict.fromkeys(ENGINES))
         choose("dtype", self.dtype, dict.fromkeys(DTYPES))
         choose("activation", self.activation, ACTIVATIONS)
@@ -87,6 +108,57 @@ class Config:
     def make_schedule(self, steps_per_epoch: int) -> schedules.Schedule:
         return schedules.parse(self.schedule, self.rate, self.epochs * steps_per_epoch, steps_per_epoch)
 
+    def options(self, folder: Path | None = None) -> Options:
+        """What is said of a table, over the decisions of the schema.
+
+        folder: a run's; the schema it keeps has all of it.  UsageError and DataError for a schema that cannot be read.
+        """
+        kept = None if folder is None else folder / schemafile.NAME
+        if kept is not None and kept.exists():
+            return schemafile.read_schema_file(kept).options()
+        base = schemafile.read_schema_file(self.schema).options() if self.schema is not None else Options()
+        said = self._said()
+        kinds = {
+            name: kind
+            for name, kind in base.kinds.items()
+            if not (kind == "target" and (self.target is not None or "target" in said.values()))
+            and not (kind in ROLES and kind in said.values())
+        }
+        dialect = Dialect(
+            base.dialect.delimiter if self.sep is None else schemafile.check_delimiter(self.sep),
+            self.encoding or base.dialect.encoding,
+            {"auto": base.dialect.header, "yes": True, "no": False}[self.header],
+        )
+        task = self.task if self.task != "auto" else base.task
+        return replace(
+            base,
+            target=self.target,
+            task=task,
+            kinds={**kinds, **said},
+            na=(*dict.fromkeys((*base.na, *self.na)),),
+            dialect=dialect,
+        )
+
+    def _said(self) -> dict[str, str]:
+        """The kinds of columns that are said one by one.  UsageError for a column of two kinds, and for no kind."""
+        said: dict[str, str] = {}
+        pairs = [(name, "drop") for name in self.drop]
+        for text in self.types:
+            name, equals, kind = text.rpartition("=")
+            if not equals or not name:
+                raise UsageError("setting 'types' has no kind", got=repr(text)[:60], want="COLUMN=kind")
+            pairs.append((name, kind))
+        pairs += [(name, role) for role in ROLES if (name := getattr(self, role)) is not None]
+        for name, kind in pairs:
+            if said.setdefault(name, kind) != kind:
+                raise UsageError(
+                    f"column {name!r} is said to be {said[name]}, and also {kind}", fix="say one of the two"
+                )
+        Options(kinds=said)
+        if self.encoding is not None:
+            choose("encoding", self.encoding, dict.fromkeys(ENCODINGS))
+        return said
+
     def resolved(self, **values: Any) -> Config:
         """A copy with what "auto" stood for, an absolute path, and the optimiser's own learning rate filled in."""
         source = self.source if self.source == "digits" else str(Path(self.source).absolute())
@@ -117,6 +189,12 @@ class Config:
     @classmethod
     def from_toml(cls, text: str, where: str = "config.toml") -> Config:
         return cls.from_mapping(toml.loads(text, where), where)
+
+
+def _text(key: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise UsageError(f"setting {key!r} is a list of texts", got=repr(value)[:60])
+    return value
 
 
 def _fits(value: Any, annotation: str) -> bool:

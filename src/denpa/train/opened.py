@@ -19,7 +19,8 @@ def data_of(run: Run, data: Dataset | None = None) -> Dataset:
     DataError when it is gone, or not what the run was trained on.
     """
     config = run.config
-    data = read(config.source, config.target, config.task) if data is None else data
+    if data is None:
+        data = read(config.source, config.target, config.task, config.options(run.path))
     told = run.info.get("data")
     before = told if isinstance(told, dict) else {}
     if before.get("sha256") != data.sha256:

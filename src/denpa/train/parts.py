@@ -92,7 +92,7 @@ def division(config: Config, data: Dataset) -> tuple[Part, Part, Part]:
 def encodings(config: Config, data: Dataset) -> tuple[InputEncoding, TargetEncoding, tuple[Part, Part, Part]]:
     """Fitted on the training rows alone.  DataError when these have a single class left, and for NaN and infinity."""
     for values, what in ((data.inputs, "inputs"), (data.targets, "targets")):  # readers refuse them; arrays come as is
-        if values.dtype.kind == "f" and store_of(values) is None:
+        if values.dtype.kind == "f" and store_of(values) is None and data.cells is None:
             check_finite(values, data.source, what)
     rows = division(config, data)
     train = rows[0]
@@ -128,7 +128,7 @@ def build_network(config: Config, inputs: InputEncoding, targets: TargetEncoding
     """The network of the settings for these inputs and targets; output "auto": softmax for classes, else identity."""
     output = config.output
     if output == "auto":
-        output = "softmax" if targets.kind == "classes" else "identity"
+        output = {"classes": "softmax", "labels": "sigmoid"}.get(targets.kind, "identity")
     if targets.kind == "classes" and config.loss in ("absolute_error", "huber"):
         raise UsageError(f"the loss {config.loss!r} is for numbers", got="classes", fix="leave --loss out")
     if targets.kind == "numbers" and (output != "identity" or config.loss.endswith("cross_entropy")):

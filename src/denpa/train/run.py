@@ -24,6 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from denpa import durable, tensorfile
+from denpa.data.schema import Schema
+from denpa.data.schemafile import NAME as SCHEMA, dumps as schema_text
 from denpa.errors import ModelFileError, UsageError
 from denpa.train import history
 from denpa.train.checkpoint import FOLDER
@@ -45,7 +47,7 @@ OWN = (
     METRICS,
     TIMINGS,
     MODEL,
-    "schema.toml",
+    SCHEMA,
     "report.html",
 )  # with run.json, lock and checkpoints: all of a run
 
@@ -137,15 +139,20 @@ def _unused(path: Path) -> bool:
     if not names:
         return True
     checkpoints = path / FOLDER
-    return LOCK in names <= {LOCK, CONFIG, FOLDER} and not (checkpoints.exists() and any(checkpoints.iterdir()))
+    return LOCK in names <= {LOCK, CONFIG, SCHEMA, FOLDER} and not (checkpoints.exists() and any(checkpoints.iterdir()))
 
 
-def create(path: Path, config: Config, **facts: Any) -> Run:
-    """Write the settings into a run folder that this process holds.  UsageError when something is there already."""
+def create(path: Path, config: Config, schema: Schema | None = None, **facts: Any) -> Run:
+    """Write the settings, and the schema of a table, into a run folder that this process holds.
+
+    UsageError when something is there already.
+    """
     check_empty(path)
     durable.remove(durable.leftovers(path), what="an unfinished file")
     durable.make_folder(path / FOLDER, what="the run folder")
     durable.write(path / CONFIG, config.to_toml().encode(), what="the run's settings")
+    if schema is not None:
+        durable.write(path / SCHEMA, schema_text(schema).encode(), what="the run's schema")
     info = {"format": FORMAT, "id": path.name, "status": "running", "created": now("milliseconds"), **facts}
     _write_info(path, info)
     return Run(path)

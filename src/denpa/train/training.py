@@ -12,6 +12,7 @@ from typing import Any
 
 from denpa import durable
 from denpa.data import Dataset
+from denpa.data.schemafile import NAME as SCHEMA
 from denpa.engine import engine
 from denpa.errors import DenpaError, UsageError
 from denpa.nn import Network
@@ -74,6 +75,7 @@ def train(
     network = build_network(config, inputs, targets)
     config = config.resolved(
         task=data.task,
+        schema=None if config.schema is None else str((out / SCHEMA).absolute()),
         output=network.output,
         loss=network.loss_function.name,
         engine=_engine(config.engine, say),
@@ -85,6 +87,7 @@ def train(
         run = create(
             out,
             config,
+            data.schema,
             command=command,
             machine=machine.facts(config.engine),
             data={"source": data.source, "sha256": data.sha256, "rows": len(data)},
