@@ -9,23 +9,19 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from denpa import durable
-from denpa.data.dataset import Array, Dataset
-from denpa.data.store import Field, Store, store_of, write_store
+from denpa.data.store import Store
 from denpa.errors import ModelFileError, UsageError
 
 FORMAT = 1  # of what is written; in every key
 SUFFIX = ".rows"
 GB = 10**9
 LIMIT = 100  # GB; $DENPA_CACHE_GB sets another
-PIECE = 1 << 22  # bytes of an array that is written to a store at a time
 
 
 @dataclass(frozen=True)
@@ -106,63 +102,3 @@ def stored(
     write(path, key)
     shrink(limit(), keep=path)
     return Store(path, key)
-
-
-# -- datasets ----------------------------------------------------------------------------------------------------------
-_TOLD = ("source", "sha256", "columns", "maximum", "ignored", "target_name", "classes", "task_reason")
-_ARRAYS = ("inputs", "targets", "weights")
-_ALSO = ("labels", "target_names")
-_TUPLES = ("columns", "ignored", "classes", "labels", "target_names")
-
-
-def described(data: Dataset) -> dict[str, Any]:
-    """What a dataset is besides its arrays, as JSON."""
-    return {name: getattr(data, name) for name in (*_TOLD, *_ALSO)}
-
-
-def dataset(store: Store) -> Dataset:
-    """The dataset that a store holds; its arrays are `Stored`, read in pieces as they are indexed."""
-    about = dict(store.about)
-    for name in _TUPLES:
-        about[name] = None if about[name] is None else tuple(about[name])
-    names = {field.name for field in store.fields}
-    arrays: dict[str, Any] = {name: store.array(name) for name in _ARRAYS if name in names}
-    return Dataset(**arrays, **about)
-
-
-def fields_of(data: Dataset) -> tuple[Field, ...]:
-    kinds = {"inputs": data.inputs, "targets": data.targets}
-    if data.weights is not None:
-        kinds["weights"] = data.weights
-    return tuple(
-        Field(name, np.dtype(values.dtype).newbyteorder("<").str, tuple(values.shape[1:]))
-        for name, values in kinds.items()
-    )
-
-
-def on_disk(data: Dataset, say: Callable[[str], None] = lambda _: None) -> Dataset:
-    """A dataset in memory, by way of the cache, as one whose rows are read from the disk."""
-    if store_of(data.inputs) is not None:
-        return data
-    _check_plain(data)
-    fields = fields_of(data)
-
-    def pieces() -> Iterator[dict[str, Array]]:
-        step = max(1, PIECE // max(1, sum(getattr(data, f.name)[:1].nbytes for f in fields)))
-        for start in range(0, len(data), step):
-            yield {field.name: getattr(data, field.name)[start : start + step] for field in fields}
-
-    parts = {"dataset": described(data), "fields": [[f.name, f.dtype, list(f.shape)] for f in fields]}
-    return dataset(
-        stored(parts, lambda path, key: write_store(path, key, fields, pieces(), described(data), len(data)), say)
-    )
-
-
-def _check_plain(data: Dataset) -> None:
-    if data.test is not None or data.groups is not None or data.times is not None:
-        raise UsageError(
-            "this source cannot be streamed from the disk",
-            where=data.source,
-            got="a test part of its own" if data.test is not None else "groups or times that divide its rows",
-            fix="train with --stream no",
-        )
