@@ -18,7 +18,7 @@ from tests.draw.test_png import decode as decode_plain
 from tests.draw.test_scene import SCENES
 
 import denpa as dp
-from denpa.draw import raster
+from denpa.draw import png, raster
 from denpa.draw.graph_picture import FORMATS, NOTEBOOK_NODES
 from denpa.draw.tikz import words
 from denpa.errors import UsageError
@@ -149,12 +149,12 @@ def test_a_numbered_series(tmp_path: Path) -> None:
 def test_png_has_the_size_and_the_colours() -> None:
     pytest.importorskip("resvg_py")
     drawing = shop()
-    image = raster.decode(drawing.png(scale=1.0))
+    image = png.decode(drawing.png(scale=1.0))
     assert abs(image.shape[0] - drawing.scene.height) <= 1
     assert abs(image.shape[1] - drawing.scene.width) <= 1
     colours = {tuple(p) for p in image.reshape(-1, 4)[:, :3]}
     assert {(255, 255, 255), (0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00)} <= colours
-    dark = raster.decode(drawing.png("dark", scale=1.0))
+    dark = png.decode(drawing.png("dark", scale=1.0))
     assert tuple(dark[0, 0]) == (0x14, 0x17, 0x1B, 255)
 
 
@@ -162,7 +162,7 @@ def test_the_decoder_against_an_encoder_without_filters(rng: np.random.Generator
     from denpa.draw.png import encode
 
     pixels = rng.integers(0, 256, (9, 7, 4), dtype=np.uint8)
-    assert np.array_equal(raster.decode(encode(pixels)), pixels)
+    assert np.array_equal(png.decode(encode(pixels)), pixels)
     assert np.array_equal(decode_plain(encode(pixels)), pixels)
 
 
@@ -187,7 +187,7 @@ def test_the_decoder_undoes_every_filter(rng: np.random.Generator) -> None:
         struct.pack(">I", len(b)) + k + b + struct.pack(">I", zlib.crc32(k + b))
         for k, b in ((b"IHDR", head), (b"IDAT", body), (b"IEND", b""))
     )
-    assert np.array_equal(raster.decode(data), pixels)
+    assert np.array_equal(png.decode(data), pixels)
 
 
 def test_a_missing_glyph_is_said() -> None:

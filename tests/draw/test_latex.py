@@ -7,13 +7,27 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.draw.charts import one_of_each
 
 import denpa as dp
 from denpa import nn
 from denpa.draw import latex
 from denpa.errors import UsageError
 from denpa.explain.chain import chain
-from denpa.explain.document import Document, Formula, Highlight, Highlights, Number, Section, T, Table, Text, Words
+from denpa.explain.charts import LineChart, Series
+from denpa.explain.document import (
+    Document,
+    Formula,
+    Highlight,
+    Highlights,
+    Number,
+    Picture,
+    Section,
+    T,
+    Table,
+    Text,
+    Words,
+)
 from denpa.explain.trace import trace_step
 
 HOSTILE = [
@@ -114,7 +128,7 @@ def compile_page(source: str, folder: Path) -> None:
     if program == "lualatex" and not shutil.which("kpsewhich"):
         pytest.skip("needs kpsewhich")
     packages = ["luatexja.sty"] if program == "lualatex" else []
-    for package in [*packages, "iftex.sty", "longtable.sty", "booktabs.sty", "amsmath.sty"]:
+    for package in [*packages, "iftex.sty", "longtable.sty", "booktabs.sty", "amsmath.sty", "tikz.sty"]:
         if not subprocess.run(["kpsewhich", package], capture_output=True, check=False).stdout:
             pytest.skip(f"needs {package}")
     (folder / "page.tex").write_text(source, encoding="utf-8")
@@ -143,6 +157,26 @@ def test_a_traced_step_compiles(key: str, language: str, tmp_path: Path, rng: np
     network = nn.Network([5, 4, 2], hidden="relu", output="sigmoid", loss="squared_error", dtype="float64")
     trace = trace_step(network, rng.normal(size=(3, 5)), rng.uniform(size=(3, 2)), notation=key, learning_rate=0.1)
     compile_page(latex.page(trace.document, language), tmp_path)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_every_kind_of_chart_compiles(language: str, tmp_path: Path) -> None:
+    pictures = tuple(Picture(chart, T(en="A chart.", ja="図。")) for chart in one_of_each())
+    compile_page(latex.page(Document("charts", (), (Section("s", pictures),)), language), tmp_path)  # type: ignore[arg-type]
+
+
+def test_a_descent_with_its_maps_compiles(tmp_path: Path) -> None:
+    found = dp.descend(lambda x, y: x * x + 10 * y * y, (1.0, 1.0), learning_rate=0.05, steps=20)
+    compile_page(latex.page(found.document()), tmp_path)
+
+
+def test_a_picture_is_drawn_with_its_words() -> None:
+    chart = LineChart((Series("g_norm", (0.0, 1.0), (1.0, 2.0)),), "50%", "y")
+    source = latex.page(Document("t", (Picture(chart, "What it shows.", "More."),)))
+    assert source.count(r"\begin{tikzpicture}") == 1
+    assert r"{g\_norm}" in source
+    assert r"\emph{What it shows.} More." in source
+    assert balanced(source)
 
 
 def test_a_derivation_compiles(tmp_path: Path) -> None:

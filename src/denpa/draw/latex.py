@@ -1,17 +1,20 @@
 r"""Documents as LaTeX that compiles: one file, standard packages, English with any engine, Japanese with LuaLaTeX.
 
-The preamble asks for amsmath, longtable, booktabs, graphicx, geometry and fontenc; with Japanese (or any character that
-has no LaTeX command) also luatexja, so the first line of the file says which program to run.  A formula wider than the
-page is scaled to it.  Everything a user named is escaped.
+The preamble asks for amsmath, amssymb, tikz, longtable, booktabs, graphicx, geometry and fontenc; with Japanese (or any
+character that has no LaTeX command) also luatexja, so the first line of the file says which program to run.  A formula
+wider than the page is scaled to it, and so is a chart.  Everything a user named is escaped.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
-from denpa.draw.markup import columns, number_text, plain
+from denpa.draw import chart_tikz, plots, tikz
+from denpa.draw.latex_text import text
+from denpa.draw.markup import columns, number_text
 from denpa.draw.thinning import thin_rows
+from denpa.draw.units import network_scene
+from denpa.explain.charts import Chart, NetworkUnits
 from denpa.explain.document import (
     Block,
     Cell,
@@ -30,7 +33,7 @@ from denpa.explain.document import (
     in_language,
 )
 from denpa.explain.expression import expression
-from denpa.explain.tex import BINARY, LETTERS, PREFIXES, RELATIONS, parse
+from denpa.explain.tex import parse
 from denpa.formatting import number
 
 __all__ = ["expression", "formula", "page", "text"]  # expression: one node, by its stanza's template
@@ -41,55 +44,12 @@ LONGEST = 40  # characters of a cell that are not broken
 _HEADINGS = ("section", "subsection", "subsubsection", "paragraph")
 _MORE = T(en="{0} of {1} rows shown", ja="全{1}行のうち{0}行を表示")
 
-_ESCAPES = {
-    "\\": r"\textbackslash{}",
-    "{": r"\{",
-    "}": r"\}",
-    "$": r"\$",
-    "&": r"\&",
-    "%": r"\%",
-    "#": r"\#",
-    "_": r"\_",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    '"': r"\textquotedbl{}",
-    "\t": " ",
-    "–": "--",
-    "—": "---",
-    "…": r"\ldots{}",
-    "‘": "`",
-    "’": "'",
-    "“": "``",
-    "”": "''",
-    "¯": r"\={}",
-    "\u00a0": "~",
-}
-_SIGNS = {
-    **{sign: name for table in (LETTERS, BINARY, RELATIONS) for name, sign in table.items()},
-    **{sign: name for name, sign in PREFIXES.items() if len(sign) == 1},
-}
-_MATHS = {sign: rf"\ensuremath{{\{name}}}" for sign, name in _SIGNS.items() if len(sign) == 1 and ord(sign) > 127}
-_MATHS |= {"−": r"\ensuremath{-}", "√": r"\ensuremath{\surd}", "²": r"\textsuperscript{2}", "‖": r"\ensuremath{\Vert}"}
-_MATHS |= {
-    "≤": r"\ensuremath{\le}",
-    "⊤": r"\ensuremath{\top}",
-    "′": r"\ensuremath{'}",
-    "⚠": "!",
-    "·": r"\ensuremath{\cdot}",
-}
-_MATHS |= {"∗": r"\ensuremath{*}", "ŷ": r"\ensuremath{\hat{y}}", "⁡": ""}
-_ACCENTS = {"\u0302": "hat", "\u0303": "tilde", "\u0304": "bar"}
-_RAISED = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿⁱʲᵏˡᵀᴷᴸᵃᵇᶜᵈᵉˢᵗ", "0123456789+-=()nijklTKLabcdest", strict=True))
-_LOWERED = dict(zip("₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ", "0123456789+-=()aehijklmnoprstuvx", strict=True))
-
 _PREAMBLE = r"""\documentclass[a4paper,10pt]{article}
 \usepackage{iftex}
-\ifpdftex\usepackage[T1]{fontenc}\usepackage[utf8]{inputenc}\usepackage{textcomp}\fi
+\ifpdftex\usepackage[T1]{fontenc}\usepackage[utf8]{inputenc}\usepackage{textcomp}
+\IfFileExists{lmodern.sty}{\usepackage{lmodern}}{}\fi
 %JAPANESE%
-\usepackage{amsmath,longtable,booktabs,graphicx}
+\usepackage{amsmath,amssymb,tikz,longtable,booktabs,graphicx}
 \usepackage[margin=22mm]{geometry}
 \setlength{\parindent}{0pt}\setlength{\parskip}{5pt}
 \newsavebox{\denpabox}
@@ -118,32 +78,6 @@ def _known_to_pdftex(character: str) -> bool:
     return character in "‘’“”–—…"
 
 
-def text(words: str) -> str:
-    """A text of a user as LaTeX: nothing in it is a command; signs that have one are written with it."""
-    out: list[str] = []
-    for c in plain(words).replace("\n", " "):
-        if c in _ACCENTS and out:
-            out[-1] = rf"\ensuremath{{\{_ACCENTS[c]}{{{out[-1]}}}}}"
-        elif c in _ESCAPES:
-            out.append(_ESCAPES[c])
-        elif c in _RAISED:
-            out.append(rf"\textsuperscript{{{_RAISED[c]}}}")
-        elif c in _LOWERED:
-            out.append(rf"\textsubscript{{{_LOWERED[c]}}}")
-        else:
-            out.append(_MATHS.get(c, c))
-    return _joined("".join(out))
-
-
-def _joined(latex: str) -> str:
-    """Neighbouring raised (or lowered) characters, and commas between them, in one command."""
-    for command in ("textsuperscript", "textsubscript"):
-        one = rf"\\{command}\{{([^{{}}]*)\}}"
-        while (shorter := re.sub(rf"{one}(,?){one}", rf"\\{command}{{\1\2\3}}", latex)) != latex:
-            latex = shorter
-    return latex
-
-
 def formula(block: Formula) -> str:
     r"""A displayed formula.  UsageError for LaTeX that `explain.tex` does not know: nothing else gets into the file."""
     parse(block.latex)
@@ -167,11 +101,23 @@ def _block(block: Block, language: Language, depth: int) -> Iterator[str]:
             lines = [_item(item, language) for item in block.items]
             yield "\\begin{description}\n" + "\n".join(lines) + "\n\\end{description}"
         case Picture():
-            yield rf"\emph{{{_words(block.description, language)}}} {_words(block.caption, language)}"
+            caption = rf"\emph{{{_words(block.description, language)}}} {_words(block.caption, language)}".rstrip()
+            yield f"{_drawing(block.chart, language)}\\nopagebreak\n\n{caption}"
         case Section():
             yield rf"\{_HEADINGS[min(depth, 3)]}{{{_words(block.title, language)}}}"
             for inner in block.blocks:
                 yield from _block(inner, language, depth + 1)
+
+
+def _drawing(chart: Chart, language: Language) -> str:
+    """A chart as TikZ, as wide as the text, or lower than the page where it is tall."""
+    if isinstance(chart, NetworkUnits):
+        scene = network_scene(chart, language)
+        drawn, width, height = tikz.picture(scene), scene.width, scene.height
+    else:
+        drawn, width, height = chart_tikz.picture(plots.svg(chart, language=language))
+    size = r"{\linewidth}{!}" if height < 1.25 * width else r"{!}{0.85\textheight}"
+    return f"\\par\\noindent\\resizebox{size}{{%\n{drawn}}}\\par"
 
 
 def _item(item: Highlight, language: Language) -> str:

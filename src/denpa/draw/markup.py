@@ -132,7 +132,7 @@ def _em(text: str) -> float:
 
 
 _ACCENTS = {"\u0302": "^", "\u0303": "~", "\u0304": "-"}
-_LOWERED = re.compile(
+LOWERED = re.compile(
     r"(?<![\w])([A-Za-z])_([A-Zμν][a-zν]?)(?![A-Za-z0-9_])"
 )  # C_T, W_μn: Unicode has no such subscripts
 
@@ -144,7 +144,7 @@ def runs(text: str) -> list[tuple[str, str]]:
     """
     found: list[tuple[str, str]] = []
     at = 0
-    for lowered in _LOWERED.finditer(text):
+    for lowered in LOWERED.finditer(text):
         found += [*_characters(text[at : lowered.end(1)]), ("sub", lowered[2])]
         at = lowered.end()
     joined: list[tuple[str, str]] = []

@@ -60,3 +60,46 @@ def to_bytes(pixels: Array, low: float = 0.0, high: float = 1.0) -> Array:
     if result.ndim == 2:
         result, finite = np.repeat(result[..., None], 3, axis=2), finite[..., None]
     return np.where(finite.all(axis=2, keepdims=True), result, np.array([255, 0, 255], np.uint8))
+
+
+def decode(data: bytes) -> Array:
+    """RGBA bytes (height, width, 4) of a PNG made here or by resvg: 8 bits, no interlace, any filter (PNG §9)."""
+    width, height, depth, colour = struct.unpack_from(">IIBB", data, 16)
+    channels = {kind: count for count, kind in _COLOUR_TYPE.items()}[colour]
+    assert depth == 8, depth
+    body, at = b"", 8
+    while at < len(data):
+        (length,) = struct.unpack_from(">I", data, at)
+        if data[at + 4 : at + 8] == b"IDAT":
+            body += data[at + 8 : at + 8 + length]
+        at += 12 + length
+    rows = np.frombuffer(zlib.decompress(body), np.uint8).reshape(height, 1 + channels * width)
+    pixels = np.full((height, width, 4), 255, np.uint8)
+    above = np.zeros((width, channels), np.uint8)
+    for y, row in enumerate(rows):
+        above = _unfilter(int(row[0]), row[1:].reshape(width, channels), above)
+        pixels[y, :, : max(channels, 3)] = above
+    return pixels
+
+
+def _unfilter(kind: int, line: Array, above: Array) -> Array:
+    if kind == 0:
+        return line
+    if kind == 1:
+        return np.cumsum(line, axis=0, dtype=np.uint8)
+    if kind == 2:
+        return line + above
+    out = np.zeros_like(line)
+    left = corner = np.zeros(line.shape[1], np.int16)
+    for x, raw in enumerate(line.astype(np.int16)):
+        up = above[x].astype(np.int16)
+        guess = (left + up) // 2 if kind == 3 else _paeth(left, up, corner)
+        left, corner = (raw + guess) % 256, up
+        out[x] = left
+    return out
+
+
+def _paeth(a: Array, b: Array, c: Array) -> Array:
+    p = a + b - c
+    pa, pb, pc = np.abs(p - a), np.abs(p - b), np.abs(p - c)
+    return np.where((pa <= pb) & (pa <= pc), a, np.where(pb <= pc, b, c))

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import struct
-import zlib
 from html import unescape
 from typing import Any
 
 import numpy as np
 
 from denpa.arrays import Array
+from denpa.draw.png import decode
 from denpa.draw.scene import Scene
 from denpa.draw.svg import Theme, render
 from denpa.errors import UsageError, require
@@ -78,44 +77,3 @@ def _drawn(texts: list[str]) -> list[Array]:
         alpha = decode(bytes(_resvg().svg_to_bytes(svg_string=str(sheet))))[..., 3]
         images += [alpha[LINE * i : LINE * (i + 1)] for i in range(len(lines))]
     return images
-
-
-def decode(data: bytes) -> Array:
-    """RGBA bytes (height, width, 4) of the PNG that resvg writes: 8 bits, no interlace, any filter (PNG §9)."""
-    width, height, depth, colour = struct.unpack_from(">IIBB", data, 16)
-    assert (depth, colour) == (8, 6), (depth, colour)
-    body, at = b"", 8
-    while at < len(data):
-        (length,) = struct.unpack_from(">I", data, at)
-        if data[at + 4 : at + 8] == b"IDAT":
-            body += data[at + 8 : at + 8 + length]
-        at += 12 + length
-    rows = np.frombuffer(zlib.decompress(body), np.uint8).reshape(height, 1 + 4 * width)
-    pixels = np.zeros((height, width, 4), np.uint8)
-    above = np.zeros((width, 4), np.uint8)
-    for y, row in enumerate(rows):
-        above = pixels[y] = _unfilter(int(row[0]), row[1:].reshape(width, 4), above)
-    return pixels
-
-
-def _unfilter(kind: int, line: Array, above: Array) -> Array:
-    if kind == 0:
-        return line
-    if kind == 1:
-        return np.cumsum(line, axis=0, dtype=np.uint8)
-    if kind == 2:
-        return line + above
-    out = np.zeros_like(line)
-    left = corner = np.zeros(4, np.int16)
-    for x, raw in enumerate(line.astype(np.int16)):
-        up = above[x].astype(np.int16)
-        guess = (left + up) // 2 if kind == 3 else _paeth(left, up, corner)
-        left, corner = (raw + guess) % 256, up
-        out[x] = left
-    return out
-
-
-def _paeth(a: Array, b: Array, c: Array) -> Array:
-    p = a + b - c
-    pa, pb, pc = np.abs(p - a), np.abs(p - b), np.abs(p - c)
-    return np.where((pa <= pb) & (pa <= pc), a, np.where(pb <= pc, b, c))

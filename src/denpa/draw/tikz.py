@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 
-from denpa.draw import latex
+from denpa.draw import latex_text as latex
 from denpa.draw.scene import Bead, Box, Pill, Row, Sample, Scene, Wire, state
 from denpa.draw.svg import PALETTE
 
@@ -32,7 +32,10 @@ def document(scene: Scene) -> str:
     head = [
         f"% compile with: {'lualatex' if foreign else 'pdflatex or lualatex'}",
         "\\documentclass{article}",
-        "\\usepackage{luatexja}" if foreign else "\\usepackage{iftex}\n\\ifpdftex\\usepackage[T1]{fontenc}\\fi",
+        "\\usepackage{luatexja}"
+        if foreign
+        else "\\usepackage{iftex}\n\\ifpdftex\\usepackage[T1]{fontenc}"
+        "\\IfFileExists{lmodern.sty}{\\usepackage{lmodern}}{}\\fi",
         "\\usepackage{amsmath,amssymb,tikz}",
         f"\\usepackage[paperwidth={width},paperheight={height},margin=0bp]{{geometry}}",
         "\\setlength{\\parindent}{0pt}\\setlength{\\topskip}{0pt}\\pagestyle{empty}",
