@@ -71,6 +71,13 @@ def units(ctx: click.Context, param: click.Parameter, text: str) -> tuple[int, .
     "--checkpoint-seconds", type=float, default=30.0, show_default=True, help="Longest time between two checkpoints."
 )
 @click.option("--doctor/--no-doctor", default=True, show_default=True, help="Watch for what ails the training.")
+@click.option(
+    "--stream",
+    type=click.Choice(["auto", "yes", "no"]),
+    default="auto",
+    show_default=True,
+    help="Keep the rows on the disk (auto: of a table that would fill the memory).",
+)
 @click.option("--out", type=click.Path(path_type=Path), help=f"The run folder.  [default: a new one in {RUNS}/]")
 @quiet
 def train(source: str, out: Path | None, quiet: bool, hidden: Any, header: bool | None, **options: Any) -> int:
@@ -85,9 +92,9 @@ def train(source: str, out: Path | None, quiet: bool, hidden: Any, header: bool 
     from denpa.train.training import train as go
 
     config = Config(source=source, hidden=hidden, **settings(header, **options))
-    data = read(source, config.target, config.task, config.options())
-    out = out or fresh_folder(runs_folder(), source)
     say = _teller(quiet)
+    data = read(source, config.target, config.task, config.options(), stream=config.stream, say=say)
+    out = out or fresh_folder(runs_folder(), source)
     shape = "×".join(map(str, data.image_shape)) if data.image_shape else f"{data.features} columns"
     say(f"{data.source}: {len(data):,} rows of {shape}" + (f", {len(data.test):,} test rows" if data.test else ""))
     for notice in data.notices:

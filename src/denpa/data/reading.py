@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from denpa.data import streaming
 from denpa.data.csvtext import CsvSource
 from denpa.data.dataset import Dataset, Inputs
 from denpa.data.digits import NAME as DIGITS, read_digits
@@ -40,26 +42,44 @@ _FOREIGN = {
 _KINDS = "an IDX file, a folder of IDX files, an NPZ file or a CSV file"
 
 
-def read(source: str | Path, target: str | None = None, task: str = "auto", options: Options | None = None) -> Dataset:
+def read(
+    source: str | Path,
+    target: str | None = None,
+    task: str = "auto",
+    options: Options | None = None,
+    *,
+    stream: str = "no",
+    say: Callable[[str], None] = lambda _: None,
+) -> Dataset:
     """The rows and targets of a source, to train on.
 
     source: "digits", an IDX file (its labels beside it), a folder of IDX files, an NPZ file or a CSV file, packed or
     not where it is read in order.  target: the target's column, for tables only.  task: "auto", "classification" or
     "regression".  options: more to say about a table; target and task go before those in it.
+    stream: "yes" keeps the rows on the disk, "auto" those of a large table, and says so.
     UsageError for a source or option that cannot be meant, DataError for data that cannot be trained on.
     """
     if options is not None:
         target, task = target or options.target, options.task if task == "auto" else task
     if source == DIGITS:
-        return _without_target(read_digits(), target, task)
+        return _kept(_without_target(read_digits(), target, task), stream, say)
     if os.path.isdir(source):
-        return _without_target(read_folder(Path(source), task), target, task)
+        return _kept(_without_target(read_folder(Path(source), task), target, task), stream, say)
     with opened(source) as file:
         kind = _kind(file)
         if kind == "csv":
             chosen = replace(options or Options(), target=target, task=task)
-            return read_table(CsvSource(file, chosen.dialect), chosen)
-        return _without_target(read_npz(file, task) if kind == "npz" else read_file(file, task), target, task)
+            table = CsvSource(file, chosen.dialect)
+            if streaming.chosen(stream, file, bool(file.packing), say):
+                return streaming.stored_table(table, chosen, say)
+            return read_table(table, chosen)
+        data = read_npz(file, task) if kind == "npz" else read_file(file, task)
+        return _kept(_without_target(data, target, task), stream, say)
+
+
+def _kept(data: Dataset, stream: str, say: Callable[[str], None]) -> Dataset:
+    """What was read as a whole stays in memory unless the disk is asked for."""
+    return streaming.on_disk(data, say) if stream == "yes" else data
 
 
 def read_schema(source: str | Path, options: Options) -> Schema:

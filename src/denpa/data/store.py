@@ -80,7 +80,7 @@ class Store:
     def between(self, start: int, stop: int) -> Array:
         """Records start … stop − 1, read as they follow each other."""
         found = np.empty(max(0, stop - start), self.dtype)
-        view, at = memoryview(found.view(np.uint8)), PAGE + start * self.dtype.itemsize
+        view, at = found.view(np.uint8).data, PAGE + start * self.dtype.itemsize
         while view:
             count = os.preadv(self._descriptor, [view[:SEQUENCE]], at)
             if not count:
@@ -193,8 +193,7 @@ def write_store(
     """Write a store in one pass over `pieces`, arrays (m, …) by the names of the fields; about: JSON, kept with it.
 
     about may be asked for when the last piece has been seen.  rows: how many there will be, if known, so that the space
-    is looked for first.  TrainingError when the disk is full or
-    fails: nothing is left then.
+    is looked for first.  TrainingError when the disk is full or fails: nothing is left then.
     """
     record = _record(fields)
     durable.make_folder(path.parent, what="the cache of rows")
@@ -211,7 +210,7 @@ def write_store(
                 durable.check_space(path.parent, AHEAD if rows is None else 0, "the cache of rows")
                 unlooked = 0
             unlooked += records.nbytes
-            pending += memoryview(records.view(np.uint8))
+            pending += records.view(np.uint8).data
             while len(pending) >= WRITTEN:
                 _write(file, memoryview(pending)[:WRITTEN])
                 del pending[:WRITTEN]

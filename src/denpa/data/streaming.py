@@ -27,9 +27,7 @@ from denpa.data.store import Field, Store, store_of, write_store
 from denpa.data.table import Coder, Layout
 from denpa.errors import DataError, UsageError
 
-SHARE = (
-    0.25  # of the memory that is free: a table whose file is larger is streamed; in memory it takes about the double
-)
+SHARE = 0.25  # of the free memory: a table whose file is larger is streamed; in memory it takes about twice its size
 PACKED = 4  # a packed table's file counts this many times
 PIECE = 1 << 22  # bytes of an array that is written to a store at a time
 MODES = ("auto", "yes", "no")
@@ -104,7 +102,7 @@ def _write_table(path: Path, key: str, source: TableSource, options: Options, sa
         if layout.weight is not None and not weighed:
             raise DataError(f"all sample weights in column {layout.weight!r} are 0", where=source.where)
         targets = layout.targets
-        return _plain({
+        told: dict[str, Any] = {
             "columns": [column.name for column in layout.inputs],
             "target_name": ", ".join(targets),
             "classes": layout.classes,
@@ -118,7 +116,8 @@ def _write_table(path: Path, key: str, source: TableSource, options: Options, sa
             "na": layout.na,
             "schema": asdict(schema),
             "notices": (*schema.notices, *coder.notices, *leaks.notices(targets)),
-        })  # fmt: skip
+        }
+        return {name: _plain(value) for name, value in told.items()}
 
     write_store(path, key, tuple(fields), pieces(), about, schema.rows)
 

@@ -15,10 +15,12 @@ from denpa.data.source import ENCODINGS, Dialect
 from denpa.errors import UsageError
 from denpa.nn import ACTIVATIONS, init, optim, schedules
 from denpa.nn.choices import choose, number, whole
+from denpa.train.weights import ClassWeight, checked_class_weight
 
 SEED_MAX = (1 << 64) - 1
 ENGINES = ("auto", "eager", "native", "native!")
 DTYPES = ("float32", "float64")
+STREAMS = ("auto", "yes", "no")
 HEADERS = ("auto", "yes", "no")
 ROLES = ("weight", "group", "time")
 
@@ -27,15 +29,17 @@ ROLES = ("weight", "group", "time")
 class Config:
     """What was asked for, resolved: a run with equal settings, data and machine has equal bits.
 
-    source, target, task: as for `data.read`.  schema: a schema.toml whose decisions hold; drop, types ("age=category"),
-    na, weight, group, time: what is said of columns besides; sep, encoding, header ("auto", "yes" or "no"): how a table
-    of text is written.  hidden: units of the hidden layers.  learning_rate: None takes the
-    optimiser's own.  valid, test: fractions of the rows that are kept out.  clip: largest global gradient norm,
+    source, stream, target, task: as for `data.read`.  schema: a schema.toml whose decisions hold; drop, types
+    ("age=category"), na, weight, group, time: what is said of columns besides; sep, encoding, header ("auto", "yes" or
+    "no"): how a table of text is written.  hidden: units of the hidden layers.  learning_rate: None takes the
+    optimiser's own.  class_weight: "none", "balanced", or a number for each of some classes.
+    valid, test: fractions of the rows that are kept out.  clip: largest global gradient norm,
     0 for none.  threads: of the linear algebra library, 0 to choose by the size of a step.  checkpoint_seconds: the
     longest time between two checkpoints.  doctor: whether the training is watched for what ails it.
     """
 
     source: str = "digits"
+    stream: str = "auto"
     target: str | None = None
     task: str = "auto"
     schema: str | None = None
@@ -54,6 +58,7 @@ class Config:
     loss: str = "auto"
     init: str = "auto"
     dropout: float = 0.0
+    class_weight: ClassWeight = "none"
     optimizer: str = "sgd"
     learning_rate: float | None = None
     momentum: float | None = None
@@ -75,12 +80,14 @@ class Config:
         object.__setattr__(self, "hidden", tuple(whole("hidden", n, 1, 1 << 24) for n in self.hidden))
         for key in ("drop", "types", "na"):
             object.__setattr__(self, key, tuple(_text(key, value) for value in getattr(self, key)))
+        choose("stream", self.stream, dict.fromkeys(STREAMS))
         choose("header", self.header, dict.fromkeys(HEADERS))
         self._said()
         choose("engine", self.engine, dict.fromkeys(ENGINES))
         choose("dtype", self.dtype, dict.fromkeys(DTYPES))
         choose("activation", self.activation, ACTIVATIONS)
         number("dropout", self.dropout, 0, 1, open_high=True)
+        object.__setattr__(self, "class_weight", checked_class_weight(self.class_weight))
         number("clip", self.clip, 0)
         number("valid", self.valid, 0, 1, open_high=True)
         number("test", self.test, 0, 1, open_high=True)
@@ -170,7 +177,7 @@ class Config:
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any], where: str = "settings") -> Config:
         """UsageError naming the setting for an unknown one or one of the wrong type."""
-        known = {f.name: str(f.type) for f in fields(cls)}
+        known = {f.name: str(f.type).replace("ClassWeight", "str | table") for f in fields(cls)}
         for key, value in values.items():
             if key not in known:
                 near = difflib.get_close_matches(key, known, n=1)
@@ -198,7 +205,13 @@ def _text(key: str, value: Any) -> str:
 
 
 def _fits(value: Any, annotation: str) -> bool:
-    types: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (float, int), "None": (type(None),)}
+    types: dict[str, tuple[type, ...]] = {
+        "str": (str,),
+        "int": (int,),
+        "float": (float, int),
+        "table": (dict,),
+        "None": (type(None),),
+    }
     kinds = [kind for name in annotation.split(" | ") for kind in types.get(name, (list, tuple))]
     if isinstance(value, bool) or annotation == "bool":
         return isinstance(value, bool) and annotation == "bool"

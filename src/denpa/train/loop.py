@@ -148,7 +148,9 @@ class Loop:
     def _advance(self) -> None:
         """One call of the engine: as many steps as fit in `CALL_SECONDS`, all of one batch size."""
         fits = int(CALL_SECONDS / self._per_step) if self._per_step else 1
+        waiting = time.monotonic()
         batches = self.feed.next(self.at.epoch, self.at.batch, fits)
+        self._spent[0] += time.monotonic() - waiting
         if batches is None:  # the disk is slower than the engine
             return
         by_step = self._by_step(len(batches.rows))

@@ -20,7 +20,7 @@ def data_of(run: Run, data: Dataset | None = None) -> Dataset:
     """
     config = run.config
     if data is None:
-        data = read(config.source, config.target, config.task, config.options(run.path))
+        data = read(config.source, config.target, config.task, config.options(run.path), stream=config.stream)
     told = run.info.get("data")
     before = told if isinstance(told, dict) else {}
     if before.get("sha256") != data.sha256:
