@@ -11,7 +11,7 @@ DEMO ?= --test 0.2 --valid 0.1 --hidden 128 --dropout 0.2 --optimizer adam --lr 
 PYTEST ?=
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format bench campaign clean
+.PHONY: help demo test lint format bench campaign indices clean
 
 help:  ## Show the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -39,6 +39,9 @@ bench: .venv/.bench  ## Run every benchmark beside the rivals, and write docs/be
 
 campaign: .venv/.bench  ## The long tests: kills, mutations, thousands of random networks
 	$(BIN)/python -m pytest -m slow $(PYTEST)
+
+indices: .venv/.test  ## The engine's tests with every index of every kernel checked
+	DENPA_GUARD=2 NUMBA_BOUNDSCHECK=1 $(BIN)/python -m pytest tests/engine $(PYTEST)
 
 clean:  ## Remove the environment, caches, build outputs and the demo's run
 	rm -rf .venv build dist denpa-runs/demo .mypy_cache .pytest_cache .ruff_cache .hypothesis

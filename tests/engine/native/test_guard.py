@@ -12,9 +12,11 @@ pytest.importorskip("numba")
 from tests.engine.native.random_graphs import random_graph
 from tests.engine.native.test_threads import training
 
+import denpa as dp
 from denpa.engine import Step
 from denpa.engine.native import program as program_module
 from denpa.engine.native.build import Kernel
+from denpa.engine.native.generate import Generator, Pointer
 from denpa.engine.native.guard import OutOfBounds
 from denpa.engine.native.program import Native, NativeProgram
 from denpa.engine.verify import verify
@@ -84,3 +86,43 @@ def test_training_stays_inside_with_the_same_bits(optimizer: str, dtype: str, mo
     assert made._guard is None
     for name, value in results[1].items():
         np.testing.assert_array_equal(results[0][name], value)
+
+
+# -- each index of the loops -------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("seed", range(100, 115))
+def test_random_graphs_index_inside_their_values(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    graph, values = random_graph(rng, ("float32", "float64")[seed % 2], 15)
+    checked, plain = NativeProgram(Step(graph, {}), guard=2), NativeProgram(Step(graph, {}), guard=0)
+    found, wanted = (p.run(dict(values), {}, ONCE, {}) for p in (checked, plain))
+    for name, value in wanted.items():
+        size = max(float(np.abs(value[np.isfinite(value)]).max(initial=0.0)), 1e-3)
+        np.testing.assert_allclose(found[name], value, rtol=0, atol=size * (1e-12 if seed % 2 else 1e-4))
+
+
+@pytest.mark.parametrize("optimizer", ["momentum", "adam"])
+def test_training_indexes_inside_its_values(optimizer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DENPA_GUARD", "2")
+    step, start, data, rows, by_step = training(optimizer, "float64")
+    for threads in (1, 2):
+        made = NativeProgram(step, threads)
+        assert made._encoder.loops
+        made.run(dict(start), data, rows, by_step)
+
+
+@pytest.mark.parametrize("off", [-1, 1])
+@pytest.mark.parametrize("side", ["read", "write", "reduced"])
+def test_an_index_that_is_off_by_one_is_caught(side: str, off: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reads too, and writes into the neighbour's guard bytes never happen."""
+    x = tensor(np.arange(1.0, 31.0).reshape(5, 6), name="x")
+    graph = Graph({"y": dp.exp(x) if side != "reduced" else x.sum(axis=0)}, {"x": x})
+    original = Generator._at
+
+    def shifted(self: Generator, p: Pointer, place: str, index: str) -> str:
+        wrong = (p.store is None) == (side == "read")
+        return original(self, p, place, f"({index} + {off})" if wrong else index)
+
+    NativeProgram(Step(graph, {}), guard=2).run({"x": x.value}, {}, ONCE, {})
+    monkeypatch.setattr(Generator, "_at", shifted)
+    with pytest.raises(OutOfBounds, match=r"would read or write outside of its value[\s\S]*task 0"):
+        NativeProgram(Step(graph, {}), guard=2).run({"x": x.value}, {}, ONCE, {})

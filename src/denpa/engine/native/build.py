@@ -150,7 +150,7 @@ def _load(kernel: Kernel) -> int:
     digest = _digest(kernel)
     symbol = f"denpa_{digest[:32]}"
     path = cache_folder() / "kernels" / f"{digest}.o"
-    code = _read(path)
+    code = None if bounds_checked() else _read(path)
     if code is None:
         for watch in watchers:
             watch(kernel)
@@ -223,7 +223,7 @@ def _compile(kernel: Kernel, symbol: str) -> bytes:
             value.linkage = "internal"  # numba's names repeat between processes; only ours is seen by other kernels
     _without_errors(llvm, module)
     missing = [f.name for f in module.functions if f.is_declaration and not _known(f.name)]
-    if missing:
+    if missing and not bounds_checked():
         raise DenpaError(f"kernel {kernel.title} calls what is not there", got=", ".join(missing))
     return bytes(_machine().emit_object(module))
 
@@ -236,6 +236,12 @@ def _without_errors(llvm: Any, module: Any) -> None:
     passes.add_global_dead_code_eliminate_pass()
     passes.add_strip_dead_prototype_pass()
     passes.run(module, llvm.create_pass_builder(_machine(), llvm.create_pipeline_tuning_options()))
+
+
+def bounds_checked() -> bool:
+    """Does numba check each index (NUMBA_BOUNDSCHECK=1)?  An error then calls Python and numba, so that kernels are
+    built in the process that runs them, and goes to `sys.unraisablehook`."""
+    return os.environ.get("NUMBA_BOUNDSCHECK", "0") not in ("", "0")
 
 
 def _known(name: str) -> bool:

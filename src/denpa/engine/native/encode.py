@@ -15,10 +15,15 @@ from denpa.engine.values import Task, View
 
 @dataclass
 class Encoder:
-    """The constants that instructions refer to by number, and the functions that are called back."""
+    """The constants that instructions refer to by number, the functions that are called back, and checked loops.
 
+    checked: loops compare each of their indices with the bounds of its value.
+    """
+
+    checked: bool = False
     constants: list[float] = field(default_factory=list)
     calls: list[Task] = field(default_factory=list)
+    loops: list[Task] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def constant(self, value: float) -> int:
@@ -42,7 +47,9 @@ def at(view: View) -> int:
 
 
 def _loop(encoder: Encoder, task: Task) -> list[tuple[Kernel, list[int]]]:
-    made = Generator(task)
+    if encoder.checked:
+        encoder.loops.append(task)
+    made = Generator(task, checked=len(encoder.loops))
     return [(made.kernel, made.numbers)]
 
 

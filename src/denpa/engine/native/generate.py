@@ -21,6 +21,20 @@ from denpa.engine.native.vecmath import functions
 
 def kernel(arena, code, constants):
 '''
+# In a checked loop every access goes through this first: it stops the program and stays inside of the value instead.
+CHECKED = """from numba import njit
+from denpa.engine.native.intrinsics import view
+
+@njit(error_model="numpy")
+def inside(arena, address, index, item, first, size, number):
+    at = address + index * item - arena
+    if at < first or at + item > first + size:
+        view(arena, 2, int64)[1] = number
+        return arena + first
+    return arena + at
+
+"""
+OUTSIDE = 16  # the stop flag of a checked loop is its number times this, and more than any other flag
 START = {"sum": "0", "prod": "1", "max": "-INF", "min": "INF"}
 JOIN = {"sum": "plus({0}, {1})", "prod": "({0} * {1})", "max": "select(({1} > {0}) | ({1} != {1}), {1}, {0})"}
 JOIN["min"] = JOIN["max"].replace(">", "<")
@@ -50,10 +64,13 @@ def address(view: View) -> tuple[int, tuple[int, ...], str]:
 
 
 class Generator:
-    """One loop.  `kernel` is what to compile, `numbers` the instruction."""
+    """One loop.  `kernel` is what to compile, `numbers` the instruction.
 
-    def __init__(self, task: Task) -> None:
-        self.task = task
+    checked: a number of this loop, from 1, when each of its indices is to be compared with its value's bounds.
+    """
+
+    def __init__(self, task: Task, checked: int = 0) -> None:
+        self.task, self.checked = task, checked
         self.pointers: list[Pointer] = []
         self.reads: list[Pointer] = []
         self.writes: list[Pointer] = []
@@ -68,6 +85,7 @@ class Generator:
             f'{f}_{d} = functions("{d}")["{f}"]\n'
             for d in ("float32", "float64") for f in FUNCTIONS if any(f"{f}_{d}(" in line for line in self.lines)
         )  # fmt: skip
+        functions += CHECKED if checked else ""
         text = HEAD.format(title=title, functions=functions) + "\n".join("    " + line for line in self.lines) + "\n"
         self.kernel = Kernel("loop", text=text)
 
@@ -117,6 +135,10 @@ class Generator:
             self.lines.append(f"n{i} = code[{i}]")
         addresses = {p.name: f"arena + {self.number(address(p.view)[0])}" for p in self.pointers}
         self.lines += [f"{name} = {source}" for name, source in addresses.items()]
+        if self.checked:
+            values = [p.view.value for p in self.pointers]
+            self.bounds = [f"{self.number(v.offset)}, {self.number(v.nbytes)}" for v in values]
+            self.lines.append(f"flag = {self.number(self.checked * OUTSIDE)}")
         self._start_reductions()
         hoisted = [p for p in self.pointers if not any(p.strides) and p.store is None]
         self._load(hoisted, "0", 0)
@@ -136,7 +158,7 @@ class Generator:
             if p.store is not None and p.store.reduce is not None and self._spread(p):
                 count = self.number(prod(n for n, s in zip(p.view.shape, p.view.strides, strict=True) if s != 0))
                 start = f"{p.memory}({START[p.store.reduce]})"
-                self.lines += [f"for i in range({count}):", f"    put({p.name}, i, {start}, {k})"]
+                self.lines += [f"for i in range({count}):", f"    put({self._at(p, p.name, 'i')}, {start}, {k})"]
 
     def _spread(self, p: Pointer) -> bool:
         """Do several passes of the inner loop add to the same element?"""
@@ -146,9 +168,17 @@ class Generator:
             or 0 in self.sizes
         )
 
+    def _at(self, p: Pointer, place: str, index: str) -> str:
+        """The first arguments of load and put: an address and an index, looked at before when the loop is checked."""
+        if not self.checked:
+            return f"{place}, {index}"
+        item = p.view.dtype.itemsize
+        return f"inside(arena, {place}, {index}, {item}, {self.bounds[self.pointers.index(p)]}, flag), 0"
+
     def _load(self, pointers: list[Pointer], index: str, depth: int, place: dict[str, str] | None = None) -> None:
         for p in pointers:
-            source = f"load({(place or {}).get(p.name, p.name)}, {index}, {p.memory}, {self.pointers.index(p)})"
+            where = self._at(p, (place or {}).get(p.name, p.name), index)
+            source = f"load({where}, {p.memory}, {self.pointers.index(p)})"
             truth = " != 0" if p.dtype == "bool" else ""
             self.lines.append("    " * depth + f"v{p.name[1:]} = {source}{truth}")
 
@@ -186,28 +216,26 @@ class Generator:
         store = p.store
         assert store is not None
         value, dtype = self.variables[store.source]
-        k = self.pointers.index(p)
+        k, where = self.pointers.index(p), self._at(p, place[p.name], index)
         if store.reduce is None:
-            self.lines.append(
-                "    " * depth + f"put({place[p.name]}, {index}, {converted(value, dtype, p.memory)}, {k})"
-            )
+            self.lines.append("    " * depth + f"put({where}, {converted(value, dtype, p.memory)}, {k})")
         elif p.strides[-1] == 0:
             wide = "float64" if p.dtype in ("float32", "float64") else "int64"
             name = f"s{p.name[1:]}"
             joined = JOIN[store.reduce].format(name, converted(value, dtype, wide))
             self.lines.append("    " * depth + f"{name} = {joined}")
         else:
-            old = f"load({place[p.name]}, {index}, {p.memory}, {k})"
-            joined = JOIN[store.reduce].format(old, converted(value, dtype, p.memory))
-            self.lines.append("    " * depth + f"put({place[p.name]}, {index}, {joined}, {k})")
+            joined = JOIN[store.reduce].format(f"load({where}, {p.memory}, {k})", converted(value, dtype, p.memory))
+            self.lines.append("    " * depth + f"put({where}, {joined}, {k})")
 
     def _finish(self, p: Pointer, depth: int, place: dict[str, str]) -> None:
         assert p.store is not None
         assert p.store.reduce is not None
         value, k = f"{p.memory}(s{p.name[1:]})", self.pointers.index(p)
+        where = self._at(p, place[p.name], "0")
         if self._spread(p):
-            value = JOIN[p.store.reduce].format(f"load({place[p.name]}, 0, {p.memory}, {k})", value)
-        self.lines.append("    " * depth + f"put({place[p.name]}, 0, {value}, {k})")
+            value = JOIN[p.store.reduce].format(f"load({where}, {p.memory}, {k})", value)
+        self.lines.append("    " * depth + f"put({where}, {value}, {k})")
 
 
 def _reduction(p: Pointer) -> str:

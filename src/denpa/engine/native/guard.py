@@ -2,6 +2,9 @@
 
 `DENPA_GUARD=1` in the environment, or `Native(guard=True)`.  No memory is used twice then, so a kernel that writes past
 the end of its value, or before its start, is found at the end of the call instead of in somebody's numbers.
+
+`DENPA_GUARD=2`, or guard=2: generated loops compare each index, of reads too, with the bounds of its value before they
+use it, and stop.  Sums are then taken in another order, so the last bits differ.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ import numpy.typing as npt
 from denpa.arrays import Array
 from denpa.engine.memory import HEADER
 from denpa.engine.plan import Plan
-from denpa.engine.values import Value
+from denpa.engine.values import Task, Value
 from denpa.errors import DenpaError
 
 BYTES = 64
@@ -22,12 +25,23 @@ PATTERN = 0xA5
 
 
 class OutOfBounds(DenpaError, AssertionError):
-    """A kernel wrote where no value is."""
+    """A kernel wrote where no value is, or a loop would have read or written there."""
 
 
-def wanted() -> bool:
-    """Is $DENPA_GUARD set to something else than nothing and 0?"""
-    return os.environ.get("DENPA_GUARD", "0") not in ("", "0")
+def wanted() -> int:
+    """$DENPA_GUARD: 0 for nothing and 0, 2 for 2, 1 for all else."""
+    return {"": 0, "0": 0, "2": 2}.get(os.environ.get("DENPA_GUARD", ""), 1)
+
+
+def outside(plan: Plan, task: Task) -> OutOfBounds:
+    """The error of a checked loop that stopped."""
+    number = next((i for i, t in enumerate(plan.tasks) if t is task or t.node is task.node), None)
+    return OutOfBounds(
+        "a loop would read or write outside of its value",
+        where=f"task {number} (loop {task.info['title']}) over {list(task.shape)}",
+        got=f"reads {', '.join(map(repr, task.reads))}; writes {', '.join(map(repr, task.writes))}",
+        fix="train with --engine eager, and report this as a bug",
+    )
 
 
 class Guard:

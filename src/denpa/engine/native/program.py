@@ -20,7 +20,8 @@ from denpa.engine.keep import output_of
 from denpa.engine.native.blas import single_threaded_blas, threads
 from denpa.engine.native.build import Kernel, address
 from denpa.engine.native.encode import Encoder, at
-from denpa.engine.native.guard import BYTES, Guard, wanted
+from denpa.engine.native.generate import OUTSIDE
+from denpa.engine.native.guard import BYTES, Guard, outside, wanted
 from denpa.engine.native.split import Scratch, parts, ranges
 from denpa.engine.native.team import give_way, help_while
 from denpa.engine.plan import Plan, plan
@@ -41,13 +42,13 @@ _DRIVE = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 7)
 class Native:
     """The engine.
 
-    strict: a task without a kernel is an error rather than a call of Python.  guard: look for writes outside of values
-    (None: where the environment says so, see guard.py).
+    strict: a task without a kernel is an error rather than a call of Python.  guard: look for writes outside of values,
+    2: compare each index of a loop as well (None: as the environment says, see guard.py).
     """
 
     name = "native"
 
-    def __init__(self, *, strict: bool = False, guard: bool | None = None) -> None:
+    def __init__(self, *, strict: bool = False, guard: int | None = None) -> None:
         self.strict, self.guard = strict, guard
 
     def compile(self, step: Step) -> NativeProgram:
@@ -60,9 +61,9 @@ class Native:
 class NativeProgram:
     """A compiled step.  `plan` can be printed; `fallbacks` says what Python still does, and why."""
 
-    def __init__(self, step: Step, threads_: int | None = None, *, guard: bool | None = None) -> None:
+    def __init__(self, step: Step, threads_: int | None = None, *, guard: int | None = None) -> None:
         self.step = step
-        guarded = wanted() if guard is None else guard
+        self._level = guarded = wanted() if guard is None else int(guard)
         self.plan: Plan = plan(
             step.graph, carry=step.carry, by_row=step.by_row, by_step=step.by_step, guard=BYTES if guarded else 0
         )
@@ -88,7 +89,7 @@ class NativeProgram:
 
     # -- building ------------------------------------------------------------------------------------------------------
     def _encode(self, shares: list[tuple[list[Task], Task | None]]) -> None:
-        encoder = self._encoder = Encoder()
+        encoder = self._encoder = Encoder(checked=self._level > 1)
         self._code_list: list[int] = []
         self._patches: list[tuple[int, str, str]] = []  # place in the code, what goes there, whose
         for name, value in self.plan.inputs.items():
@@ -208,6 +209,8 @@ class NativeProgram:
         if stop == FAILED and self._error is not None:
             error, self._error = self._error, None
             raise error
+        if stop >= OUTSIDE:
+            raise outside(self.plan, self._encoder.loops[stop // OUTSIDE - 1])
         if stop == BAD_CLASS:
             self._explain(state, data, rows[done : done + 1], {n: v[done : done + 1] for n, v in by_step.items()})
         for name, value in self.plan.carried.items():
