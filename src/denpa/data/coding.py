@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from denpa.data.cells import Faults, Floats, fault, numbers
-from denpa.data.dates import day_of, days_of
+from denpa.data.dates import date_of, day_of, days_of
 from denpa.data.files import listed, shown
 from denpa.data.scan import CONVENTIONAL
 from denpa.data.source import Cells, Typed
@@ -256,3 +256,12 @@ def group_codes(cells: Cells, known: dict[str, int]) -> npt.NDArray[np.int64]:
     for cell in set(texts) - known.keys():
         known[cell] = int.from_bytes(hashlib.blake2b(cell.strip().encode(), digest_size=8).digest(), "little") >> 1
     return np.fromiter(map(known.__getitem__, texts), np.int64, count=len(texts))
+
+
+def readable(column: InputColumn, value: float) -> float | str:
+    """What a cell said: the number, the category, the date; nothing where it was missing."""
+    if np.isnan(value):
+        return ""
+    if column.kind == "category":
+        return column.values[int(value)] if value < len(column.values) else OTHER
+    return date_of(value) if column.kind == "date" else value

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from denpa.data import columns
-from denpa.data.coding import OTHER, InputColumn
+from denpa.data.coding import OTHER, InputColumn, readable
 from denpa.data.columns import ROWS, Floats, moments, pieces_of
 from denpa.data.dataset import Array, Dataset, Samples, feature_names
 from denpa.data.files import listed, shown
@@ -148,6 +148,12 @@ class InputEncoding:
         """
         rows = np.asarray(encoded, np.float64)
         return rows * self.maximum if self.kind == "image" else rows * np.array(self.std) + np.array(self.mean)
+
+    def readable(self, row: Array) -> Array:
+        """One row before encoding, as a person reads it: of a table (columns,) of objects, else the row itself."""
+        if not self.cells:
+            return row
+        return np.array([readable(column, float(value)) for column, value in zip(self.cells, row, strict=True)], object)
 
     def _flattened(self, inputs: Array) -> Array:
         rows = inputs.reshape(len(inputs), -1) if inputs.ndim > 1 and len(inputs) else inputs

@@ -43,6 +43,7 @@ class DataSummary:
     rows_valid: int = 0
     rows_test: int = 0
     features: tuple[str, ...]  # names of the inputs after encoding, in order; images: "pixel 0,0", ...
+    columns: tuple[str, ...] = ()  # of a table, before encoding; empty where a feature is a column
     target: str | None = None  # the target's column; None where the format has only one
     classes: tuple[str, ...] | None = None  # None: regression
     class_counts: tuple[int, ...] | None = None  # training rows of each class, in the order of `classes`

@@ -102,7 +102,7 @@ def _mistakes(trained: Trained, evaluation: Evaluation, wrong: Any) -> tuple[Mis
     return tuple(
         Misclassified(
             row=int(i),
-            inputs=source[i].reshape(inputs.image_shape or (-1,)),
+            inputs=inputs.readable(source[i]).reshape(inputs.image_shape or (-1,)),
             true=int(evaluation.targets[i]),
             predicted=int(evaluation.predictions[i]),
             probability=float(evaluation.outputs[i, evaluation.predictions[i]]),
@@ -128,6 +128,7 @@ def _data(parts: Parts, test: Evaluation | None) -> DataSummary:
         rows_valid=len(parts.valid),
         rows_test=own or len(parts.test) or (test.rows if test else 0),
         features=parts.inputs.names,
+        columns=tuple(column.name for column in parts.inputs.cells),
         target=data.target_name,
         classes=targets.classes or None,
         class_counts=counts,
@@ -144,6 +145,9 @@ def _scaling(parts: Parts) -> Words:
     if inputs.kind == "image":
         return T(f"pixels divided by {inputs.maximum:g}", f"画素値を {inputs.maximum:g} で割る")
     note_en, note_ja = ("; targets likewise", "。目標値も同じ") if _standardised(parts.targets) else ("", "")
+    if any(column.kind == "category" or column.missing for column in inputs.cells):
+        note_en += "; an input of 0 or 1 for each category, and for missing cells"
+        note_ja += "。カテゴリごと、および欠損の有無に 0 か 1 の入力を置く"
     return T(
         f"each column minus its mean, divided by its standard deviation, both of the training rows{note_en}",
         f"各列から訓練データの平均を引き、標準偏差で割る{note_ja}",

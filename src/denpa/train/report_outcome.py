@@ -212,24 +212,25 @@ def _images(record: RunRecord, names: tuple[str, ...]) -> Picture:
 
 
 def _rows(record: RunRecord, names: tuple[str, ...]) -> Iterator[Block]:
-    features = record.data.features[:INPUTS]
+    columns = record.data.columns or record.data.features
+    features = columns[:INPUTS]
     rows: tuple[tuple[Cell, ...], ...] = tuple(
         (
             Number(item.row),
             names[item.true],
             names[item.predicted],
             Number(item.probability, style="percent"),
-            *(v.item() if v.dtype.kind in "biuf" else str(v) for v in np.ravel(item.inputs)[: len(features)]),
+            *(v if isinstance(v, float | int) else str(v) for v in np.ravel(item.inputs)[: len(features)].tolist()),
         )
         for item in record.misclassified
     )
     heads = (T(en="row", ja="行"), TRUE, PREDICTED, T(en="probability", ja="確率"))
     yield Table((*heads, *features), rows)
-    if len(features) < len(record.data.features):
+    if len(features) < len(columns):
         yield Text(
             T(
-                en=f"The first {len(features)} of {number(len(record.data.features))} inputs are shown.",
-                ja=f"{number(len(record.data.features))}個の入力のうち最初の{len(features)}個を示す。",
+                en=f"The first {len(features)} of {number(len(columns))} inputs are shown.",
+                ja=f"{number(len(columns))}個の入力のうち最初の{len(features)}個を示す。",
             ),
             "note",
         )
