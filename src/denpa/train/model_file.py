@@ -97,7 +97,12 @@ def _engine() -> Engine:
 def save_model(path: Path, predictor: Predictor) -> None:
     """Write the model file durably."""
     arrays = {name: p.value for name, p in predictor.network.parameters().items()}
-    about = {
+    durable.write(path, tensorfile.encode(arrays, description(predictor)), what="the model")
+
+
+def description(predictor: Predictor) -> dict[str, Any]:
+    """Everything but the parameters, as a dict of JSON types."""
+    return {
         "kind": "model",
         "format": FORMAT,
         "network": predictor.network.spec(),
@@ -106,7 +111,6 @@ def save_model(path: Path, predictor: Predictor) -> None:
         "guess": None if predictor.guess is None else np.asarray(predictor.guess).tolist(),
         "about": predictor.about,
     }
-    durable.write(path, tensorfile.encode(arrays, about), what="the model")
 
 
 def load_model(path: str | Path) -> Predictor:
@@ -120,21 +124,29 @@ def load_model(path: str | Path) -> Predictor:
     if not path.exists():
         raise ModelFileError("there is no model file", where=str(path), fix="finish the run first: denpa resume RUN")
     file = tensorfile.read(path)
-    check_kind(file.about, "model", FORMAT, str(path))
-    missing = [key for key in ("network", "inputs", "targets", "guess", "about") if key not in file.about]
-    if missing or not isinstance(file.about["about"], dict):
-        raise ModelFileError("the model's description is not complete", where=str(path), got=f"no {', '.join(missing)}")
-    network = _network(file.about["network"], file.arrays, str(path))
-    inputs = InputEncoding.from_json(file.about["inputs"])
-    targets = TargetEncoding.from_json(file.about["targets"])
+    return from_description(file.about, file.arrays, str(path))
+
+
+def from_description(about: dict[str, Any], arrays: Mapping[str, Array], where: str) -> Predictor:
+    """The model of a description and its parameters.  where: the file's name in messages.
+
+    ModelFileError when it is of another version, or its parts are not as they should be or do not fit together.
+    """
+    check_kind(about, "model", FORMAT, where)
+    missing = [key for key in ("network", "inputs", "targets", "guess", "about") if key not in about]
+    if missing or not isinstance(about["about"], dict):
+        raise ModelFileError("the model's description is not complete", where=where, got=f"no {', '.join(missing)}")
+    network = _network(about["network"], arrays, where)
+    inputs = InputEncoding.from_json(about["inputs"])
+    targets = TargetEncoding.from_json(about["targets"])
     if (inputs.features, targets.outputs) != (network.units[0], network.units[-1]):
         raise ModelFileError(
             "the network does not fit the model's inputs and targets",
-            where=str(path),
+            where=where,
             got=f"{network.units[0]} inputs and {network.units[-1]} outputs",
             want=f"{inputs.features} and {targets.outputs}",
         )
-    return Predictor(network, inputs, targets, _guess(file.about["guess"], targets, str(path)), file.about["about"])
+    return Predictor(network, inputs, targets, _guess(about["guess"], targets, where), about["about"])
 
 
 def _network(spec: Any, arrays: Mapping[str, Array], where: str) -> Network:
