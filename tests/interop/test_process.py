@@ -96,6 +96,33 @@ def test_one_layer_that_does_not_end_costs_only_itself(tmp_path: Path) -> None:
     assert fault.line in (11, 12)
 
 
+def test_a_backward_that_does_not_end_costs_only_itself(tmp_path: Path) -> None:
+    """The trial run of a class passes over what raises; what does not end must not be called again."""
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "class Ever:\n    def forward(self, x):\n        return x\n"
+        "    def backward(self, dout):\n        while True:\n            pass\n" + GOOD,
+        encoding="utf-8",
+    )
+    report = check_file(path, timeout=2)
+    assert [j.name for j in report.judgements] == ["Ever", "Double"]
+    assert (report.judgements[0].faults[0].kind, report.judgements[1].outcome) == ("loops", Outcome.RIGHT)
+
+
+def test_lists_of_lists_are_a_gradient(tmp_path: Path) -> None:
+    """Seed 003 has no arrays."""
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "class Twice:\n    def forward(self, x):\n        return [[2 * v for v in row] for row in x]\n"
+        "    def backward(self, dout):\n        return [[FACTOR * v for v in row] for row in dout]\n"
+        "FACTOR = 2\n",
+        encoding="utf-8",
+    )
+    assert check_file(path)
+    path.write_text(path.read_text(encoding="utf-8").replace("FACTOR = 2", "FACTOR = 3"), encoding="utf-8")
+    assert not check_file(path)
+
+
 def test_a_layer_that_raises_names_its_line(tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
     path.write_text(GOOD.replace("return 2 * dout", "return 2 * dout @ self.nowhere"), encoding="utf-8")

@@ -109,7 +109,13 @@ def judge_subject(make: Callable[[], Subject], name: str, kind: str, seed: int, 
 
 
 def _raised(error: Broken) -> Fault:
-    kind = "loops" if isinstance(error.original, TooLong) else "count" if isinstance(error.original, NoGradients) else "raises"
+    kind = (
+        "loops"
+        if isinstance(error.original, TooLong)
+        else "count"
+        if isinstance(error.original, NoGradients)
+        else "raises"
+    )
     at = f" (line {error.line})" if error.line else ""
     text = error.original.what if isinstance(error.original, NoGradients) else error.text
     return replace(fault(kind, error.doing, text=text + at), line=error.line)

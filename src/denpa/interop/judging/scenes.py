@@ -82,8 +82,6 @@ _LAYOUTS = (
     Scene("N C H H", "C", "C"),
     Scene("N 2 D"),
     Scene("N", "D M", whole=True),
-    Scene("N D", "D", ""),  # one neuron: a weight for each input, one bias
-    Scene("D", "D", ""),
     Scene("", "", "", ""),
 )
 _TARGETS = ("one-hot", "same", "labels", "binary")
