@@ -11,24 +11,7 @@ from denpa import nn
 from denpa.data import TargetEncoding
 from denpa.engine import engine
 from denpa.train import machine
-from denpa.train.metrics import ROWS, Evaluator, Forward, baseline_of, errors, evaluate, targets_for
-
-
-@pytest.mark.parametrize("outputs", [1, 3])
-def test_errors_are_scikit_learns(outputs: int, rng: np.random.Generator) -> None:
-    metrics = pytest.importorskip("sklearn.metrics")
-    t = rng.standard_normal((50, outputs)) * 7 + 100
-    y = t + rng.standard_normal((50, outputs))
-    found = errors(t, y)
-    assert found["mean_absolute_error"] == pytest.approx(metrics.mean_absolute_error(t, y))
-    assert found["root_mean_squared_error"] == pytest.approx(metrics.mean_squared_error(t.ravel(), y.ravel()) ** 0.5)
-    assert found["r2"] == pytest.approx(metrics.r2_score(t, y))
-
-
-def test_errors_where_they_do_not_exist() -> None:
-    assert np.isnan(errors(np.ones(3), np.zeros(3))["r2"])
-    assert errors(np.ones(3), np.zeros(3))["mean_absolute_error"] == 1
-    assert all(np.isnan(v) for v in errors(np.empty(0), np.empty(0)).values())
+from denpa.train.metrics import ROWS, Evaluator, Forward, baseline_of, evaluate, targets_for
 
 
 def test_the_confusion_matrix_is_scikit_learns(rng: np.random.Generator) -> None:

@@ -66,7 +66,7 @@ def test_a_killed_run_says_so_and_a_held_one_runs(tmp_path: Path) -> None:
 def test_long_histories_show_their_end(tmp_path: Path) -> None:
     document = overview(make(tmp_path, "a", tuple(1 / n for n in range(1, 31))))
     (table,) = [t for t in walk(document) if isinstance(t, Table) and t.headings[0] == "epoch"]
-    assert [row[0] for row in table.rows] == list(range(21, 31))
+    assert [row[0].value for row in table.rows] == list(range(21, 31))
 
 
 def test_a_comparison_names_what_differs(tmp_path: Path) -> None:

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
-
-from denpa.formatting import number, percent
 
 if TYPE_CHECKING:
     from denpa.train import Evaluation
 
 
 def lines(e: Evaluation, rows: str = "") -> Iterator[str]:
-    """`test accuracy: 97.04 %   (always guessing the most frequent class, 1: 11.35 %)`; rows: "test", or nothing."""
+    """`test accuracy: 97.04 %   (always guessing the most frequent class, 1: 11.35 %)`; rows: "test", or nothing.
+
+    A figure that does not exist is "–".  The baseline's name stands in the first line that has one.
+    """
+    from denpa.draw.markup import number_text
+    from denpa.explain.words import in_language
+    from denpa.train.report_terms import metric_name, metric_number
+
+    def show(key: str, value: float) -> str:
+        return "–" if math.isnan(value) else number_text(metric_number(key, value))
+
+    name = f"always guessing {e.baseline_name}"
     for key, value in e.values.items():
-        show = percent if key == "accuracy" else number
-        beside = f"   (always guessing {e.baseline_name}: {show(e.baseline[key])})" if key in e.baseline else ""
-        yield f"{rows} {key.replace('_', ' ')}: {show(value)}{beside}".lstrip()
+        beside = f"   ({name}: {show(key, e.baseline[key])})" if key in e.baseline else ""
+        name = "baseline" if beside else name
+        yield f"{rows} {in_language(metric_name(key), 'en')}: {show(key, value)}{beside}".lstrip()

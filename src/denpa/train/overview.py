@@ -13,11 +13,11 @@ from denpa.explain.document import Block, Cell, Document, Number, Picture, Secti
 from denpa.formatting import duration, number
 from denpa.train.config import Config
 from denpa.train.doctor import findings
+from denpa.train.report_terms import metric_number
 from denpa.train.run import Run
 
 EPOCH = T(en="epoch", ja="エポック")
 LAST_EPOCHS = 10  # lines of `show`; the report has them all
-_SHARES = ("accuracy", "f1", "precision", "recall")  # figures that are shares: shown in percent
 
 
 def standing(run: Run) -> str:
@@ -119,9 +119,9 @@ def _measures(history: Sequence[dict[str, Any]]) -> list[str]:
 def _cell(name: str, value: Any) -> Cell:
     if value is None:
         return None
-    if name.endswith(_SHARES):
-        return Number(float(value), style="percent")
-    return Number(float(value), style="duration") if name == "seconds" else value
+    if name == "seconds":
+        return Number(float(value), style="duration")
+    return metric_number(name.partition("_")[2] if name.startswith(("train_", "valid_")) else name, value)
 
 
 def _result(run: Run) -> Iterator[Section]:

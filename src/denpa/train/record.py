@@ -12,6 +12,7 @@ from typing import Any, TypedDict
 from denpa.explain.doctor import Diagnosis
 from denpa.explain.words import Words
 from denpa.train.inside import Inside
+from denpa.train.scores import Curve
 
 
 class Epoch(TypedDict, total=False):
@@ -26,6 +27,8 @@ class Epoch(TypedDict, total=False):
     train_accuracy: float | None  # 0…1
     valid_loss: float | None
     valid_accuracy: float | None
+    valid_loss_unweighted: float | None  # where rows or classes have weights, `valid_loss` is weighted
+    valid_accuracy_unweighted: float | None
     test_loss: float | None
     test_accuracy: float | None
     learning_rate: float | None
@@ -117,6 +120,8 @@ class RunRecord:
     baseline: dict[str, float] = field(default_factory=dict)  # same keys, for always guessing `baseline_name`
     baseline_name: Words = ""  # "the most frequent class, 3" or "the mean of the training targets"
     confusion: tuple[tuple[int, ...], ...] | None = None  # [true][predicted] rows; None: regression or not evaluated
+    roc: tuple[tuple[str, Curve], ...] = ()  # of the second of two classes, or of each against the rest
+    calibration: Curve | None = None  # None: the outputs are no probabilities
     targets: tuple[float, ...] | None = None  # regression: a sample of the evaluated rows' targets,
     predictions: tuple[float, ...] | None = None  # and what the network says for the same rows
     misclassified: tuple[Misclassified, ...] = ()  # a sample, most confident mistakes first

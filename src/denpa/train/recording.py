@@ -10,7 +10,7 @@ import numpy as np
 
 from denpa.data import TargetEncoding, stream
 from denpa.explain.words import T, Words
-from denpa.train import machine
+from denpa.train import machine, scores
 from denpa.train.config import Config
 from denpa.train.doctor import doctor_of
 from denpa.train.gradient_check import ROWS, check_network
@@ -18,9 +18,11 @@ from denpa.train.inside import inside_of
 from denpa.train.metrics import Evaluation
 from denpa.train.parts import Parts
 from denpa.train.record import DataSummary, Epoch, GradientCheck, Misclassified, NetworkSpec, RunRecord
+from denpa.train.scores import Curve
 from denpa.train.training import Trained
 
 SHOWN_MISTAKES = 40
+CURVES = 8  # classes with a ROC curve: the styles that can be told apart
 SHOWN_POINTS = 2000  # of a regression's scatter plot
 _STATUS = {"stopped": "interrupted", "failed": "diverged"}
 
@@ -74,11 +76,28 @@ def _outcome(trained: Trained) -> dict[str, Any]:
         facts["confusion"] = tuple(tuple(row) for row in evaluation.confusion.tolist())
         facts["misclassified"] = _mistakes(trained, evaluation, wrong)
         facts["misclassified_total"] = len(wrong)
+        facts["roc"], facts["calibration"] = _roc(trained, evaluation), _calibration(evaluation)
     elif evaluation.targets.ndim == 1:
         chosen = _sample(trained.config.seed, evaluation.rows, SHOWN_POINTS)
         facts["targets"] = tuple(evaluation.targets[chosen].tolist())
         facts["predictions"] = tuple(evaluation.predictions[chosen].tolist())
     return facts
+
+
+def _roc(trained: Trained, e: Evaluation) -> tuple[tuple[str, Curve], ...]:
+    classes = trained.model.targets.classes
+    chosen = range(1, 2) if len(classes) == 2 else range(min(len(classes), CURVES))
+    curves = ((classes[c], scores.roc_curve(e.targets == c, e.outputs[:, c])) for c in chosen)
+    return tuple((name, curve) for name, curve in curves if curve is not None)
+
+
+def _calibration(e: Evaluation) -> Curve | None:
+    """Of the second of two classes; of more, of whichever class was predicted."""
+    if not scores.probabilities(e.outputs):
+        return None
+    if e.outputs.shape[1] == 2:
+        return scores.calibration(e.targets == 1, e.outputs[:, 1])
+    return scores.calibration(e.predictions == e.targets, e.outputs.max(axis=1))
 
 
 def _guess(trained: Trained) -> Words:

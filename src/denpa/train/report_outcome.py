@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from denpa.explain.charts import HeatMap, Histogram, Scatter, Thumbnail, Thumbnails
+from denpa.explain.charts import HeatMap, Histogram, LineChart, Scatter, Series, Thumbnail, Thumbnails
 from denpa.explain.document import Block, Cell, Number, Picture, Section, T, Table, Text
 from denpa.formatting import number, percent
 from denpa.train.record import Misclassified, RunRecord
@@ -131,6 +131,39 @@ def _confusion(record: RunRecord, names: tuple[str, ...]) -> Iterator[Block]:
     yield from _pairs(names, confusion)
     yield _class_table(names, confusion)
     yield CLASS_TERMS
+    yield from _curves(record)
+
+
+def _curves(record: RunRecord) -> Iterator[Block]:
+    """How well the outputs rank the rows, and whether they can be taken as probabilities."""
+    even = Series(T(en="guessing", ja="当て推量"), (0.0, 1.0), (0.0, 1.0))
+    if record.roc:
+        lines = tuple(Series(name, curve.x, curve.y) for name, curve in record.roc)
+        axes = T(en="false-positive rate", ja="偽陽性率"), T(en="true-positive rate", ja="真陽性率")
+        yield Picture(
+            LineChart((*lines, even), *axes, bounds=(0.0, 1.0)),
+            T(en="ROC curves: each class against the others.", ja="ROC 曲線：各クラスと、それ以外のクラス。"),
+            T(
+                en="The area under a curve is the chance that a row of the class is ranked above one of another.",
+                ja="曲線の下の面積は、そのクラスの行が他のクラスの行より上位になる確率。",
+            ),
+        )
+    if record.calibration is not None and record.calibration.x:
+        curve = record.calibration
+        right = Series(T(en="perfect", ja="理想"), (0.0, 1.0), (0.0, 1.0))
+        line = Series(T(en="network", ja="ネットワーク"), curve.x, curve.y)
+        axes = T(en="probability given", ja="出力した確率"), T(en="share that came true", ja="実際の割合")
+        yield Picture(
+            LineChart((line, right), *axes, bounds=(0.0, 1.0)),
+            T(
+                en=f"Calibration over {number(len(curve.x))} intervals of the probability.",
+                ja=f"較正曲線（確率の{number(len(curve.x))}区間）。",
+            ),
+            T(
+                en="Below the diagonal the network is too sure of itself.",
+                ja="対角線より下ではネットワークが自信過剰。",
+            ),
+        )
 
 
 def _residuals(record: RunRecord) -> Iterator[Block]:

@@ -20,6 +20,7 @@ METRICS = {
     "f1": T(en="F1 score", ja="F1 スコア"),
     "roc_auc": T(en="ROC AUC", ja="ROC AUC"),
     "log_loss": T(en="log loss", ja="対数損失"),
+    "brier": T(en="Brier score", ja="ブライアスコア"),
     "mean_squared_error": T(en="mean squared error", ja="平均二乗誤差"),
     "root_mean_squared_error": T(en="root mean squared error", ja="二乗平均平方根誤差"),
     "mean_absolute_error": T(en="mean absolute error", ja="平均絶対誤差"),
