@@ -36,6 +36,9 @@ def judge(model: Predictor, raw: Any) -> None:
         ordered = np.sort(outputs, axis=1)
         clear = ordered[:, -1] - ordered[:, -2] > 1e-5
         assert (found[0] == predicted)[clear].all()
+    elif model.targets.kind == "labels":
+        np.testing.assert_allclose(found[1], outputs, rtol=0, atol=1e-6)
+        assert (found[0] == predicted)[np.abs(outputs - 0.5) > 1e-5].all()
     else:
         std = np.array(model.targets.std)
         size = max(1.0, np.abs(outputs).max())
@@ -56,9 +59,13 @@ def test_the_fifty_have_every_activation_and_form() -> None:
     models = [networks.predictor(np.random.default_rng(seed)) for seed in range(50)]
     names = {name.partition(":")[0] for m in models for name in m.network.hidden}
     assert names == set(nn.ACTIVATIONS)
-    assert {m.inputs.kind for m in models} == {"image", "table"}
+    assert {m.inputs.kind for m in models} == {"image", "table", "columns"}
+    assert {(c.kind, c.missing) for m in models for c in m.inputs.cells} == {
+        (kind, missing) for kind in ("number", "date", "category") for missing in (True, False)
+    }
+    assert any(m.inputs.silent for m in models)
     assert {m.inputs.positional for m in models} == {True, False}
-    assert {m.targets.kind for m in models} == {"classes", "numbers"}
+    assert {m.targets.kind for m in models} == {"classes", "labels", "numbers"}
     assert {m.network.depth for m in models} >= {1, 2, 6}
     assert {m.network.bias for m in models} == {True, False}
 

@@ -12,6 +12,7 @@ import pytest
 from tests.interop import networks
 
 import denpa as dp
+from denpa.data import InputEncoding, TargetEncoding
 from denpa.errors import ModelFileError, UsageError
 from denpa.interop.onnx_export import export_onnx
 from denpa.interop.onnx_import import import_onnx
@@ -21,22 +22,77 @@ onnx = pytest.importorskip("onnx")
 helper, FLOAT = onnx.helper, onnx.TensorProto.FLOAT
 
 
+def same_answers(model: Predictor, again: Predictor, rng: np.random.Generator, folder: Path) -> Predictor:
+    """To the last bit, also after the imported model went through a model file."""
+    save_model(folder / "m.safetensors", again)
+    again = load_model(folder / "m.safetensors")
+    raw = networks.rows(model, 30, rng)
+    for want, got in zip(model.predict_with_outputs(raw), again.predict_with_outputs(raw), strict=True):
+        np.testing.assert_array_equal(got, want)
+    return again
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("seed", range(25))
-def test_what_denpa_exports_comes_back(seed: int, dtype: str, tmp_path: Path) -> None:
+def test_what_denpa_exports_comes_back_whole(seed: int, dtype: str, tmp_path: Path) -> None:
     rng = np.random.default_rng(seed)
     model = networks.predictor(rng, dtype)
     export_onnx(model, tmp_path / "m.onnx")
-    again = import_onnx(tmp_path / "m.onnx")
-    save_model(tmp_path / "m.safetensors", again)
-    again = load_model(tmp_path / "m.safetensors")
-    raw = networks.rows(model, 30, rng)
-    want, got = model.predict_with_outputs(raw), again.predict_with_outputs(raw)
-    np.testing.assert_array_equal(got[0], want[0])
-    np.testing.assert_array_equal(got[1], want[1])
-    assert (again.inputs.columns, again.targets) == (model.inputs.columns, model.targets)
-    assert again.network.hidden == model.network.hidden
-    assert again.about["notes"] in ([], ["output 'label' left out: the class follows from the probabilities"])
+    again = same_answers(model, import_onnx(tmp_path / "m.onnx"), rng, tmp_path)
+    assert (again.inputs, again.targets) == (model.inputs, model.targets)
+    assert again.network.spec() == model.network.spec()
+    assert again.about["notes"] == []
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("seed", range(40))
+def test_its_nodes_alone_give_the_same_network(seed: int, dtype: str, tmp_path: Path) -> None:
+    """Without the description that denpa puts beside them."""
+    rng = np.random.default_rng(seed)
+    model = networks.predictor(rng, dtype)
+    path = tmp_path / "m.onnx"
+    export_onnx(model, path)
+    proto = onnx.ModelProto.FromString(path.read_bytes())
+    del proto.metadata_props[:]
+    path.write_bytes(proto.SerializeToString())
+    if model.inputs.kind == "columns":
+        with pytest.raises(ModelFileError):
+            import_onnx(path)
+        return
+    again = import_onnx(path)
+    assert (again.inputs.columns, again.network.hidden) == (model.inputs.columns, model.network.hidden)
+    if model.targets.kind == "labels":
+        assert again.targets.kind == "numbers"
+        np.testing.assert_array_equal(
+            *(m.outputs(networks.rows(model, 9, np.random.default_rng(0))) for m in (model, again))
+        )
+        return
+    same_answers(model, again, rng, tmp_path)
+    assert again.targets.classes == model.targets.classes
+
+
+def test_a_description_of_another_graph_is_not_believed(tmp_path: Path) -> None:
+    """Weights, means or class names changed in one of the two places, or a description that is damaged."""
+    inputs = InputEncoding("table", ("a", "b"), mean=(1.0, 2.0), std=(3.0, 4.0))
+    targets = TargetEncoding("classes", "kind", ("no", "yes"))
+    model = Predictor(dp.nn.Network([2, 3, 2], seed=1), inputs, targets, None, {})
+    path = tmp_path / "m.onnx"
+    export_onnx(model, path)
+    data = path.read_bytes()
+    assert import_onnx(path).about["notes"] == []
+    raw = np.array([[3.0, -2.0]])
+    for old, new in (
+        ('"mean": [1.0', '"mean": [9.0'),
+        ('"no"', '"NO"'),
+        ('"units"', '"unitz"'),
+        ('"format": 1', '"format": 7'),
+    ):
+        assert old.encode() in data
+        path.write_bytes(data.replace(old.encode(), new.encode()))
+        again = import_onnx(path)
+        assert "the description by denpa is not used" in again.about["notes"][0]
+        np.testing.assert_allclose(again.outputs(raw), model.outputs(raw), atol=1e-6)
+        assert again.targets.classes == ("no", "yes")
 
 
 # -- PyTorch -----------------------------------------------------------------------------------------------------------

@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from denpa.arrays import Array
 from denpa.data import Inputs, read_inputs
-from denpa.data.encoding import InputEncoding
 from denpa.errors import require
+from denpa.interop.onnx_inputs import feed
 from denpa.train.model_file import Predictor
 
 TOLERANCE = 1e-6  # of the largest output, at least 1: float32 sums in another order differ by some 1e-7
@@ -20,7 +19,7 @@ TOLERANCE = 1e-6  # of the largest output, at least 1: float32 sums in another o
 @dataclass(frozen=True)
 class Agreement:
     """difference: the largest between the two, of the outputs as the network gives them, in units of the largest (at
-    least 1).  labels: classes that differ where the two largest probabilities do not."""
+    least 1).  labels: classes that differ where the two largest probabilities are apart."""
 
     rows: int
     difference: float
@@ -44,17 +43,10 @@ def check_onnx(model: Predictor, path: str | Path, rows: Any) -> Agreement:
         top = np.sort(outputs, axis=1)[:, -2:]
         clear = top[:, 1] - top[:, 0] > 2 * TOLERANCE
         wrong = int((np.asarray(label, np.str_)[clear] != predicted[clear]).sum())
+    elif model.targets.kind == "labels":
+        labels, theirs = given
+        wrong = int(((labels != predicted) & (np.abs(outputs - 0.5) > TOLERANCE)).sum())
     else:
         theirs, wrong = (given[0] - np.array(model.targets.mean)) / np.array(model.targets.std), 0
     size = max(1.0, float(np.abs(outputs).max(initial=0)))
     return Agreement(len(raw), float(np.abs(theirs - outputs).max(initial=0)) / size, wrong)
-
-
-def feed(inputs: InputEncoding, raw: Array, dtype: str) -> dict[str, Array]:
-    """Raw rows (n, features) or (n, *image shape) as the inputs of an exported file."""
-    if inputs.kind == "image":
-        return {"x": np.asarray(raw, dtype).reshape(len(raw), *inputs.shape)}
-    wide = np.asarray(raw, np.float64).reshape(len(raw), inputs.features)
-    if inputs.columns is None:
-        return {"x": wide}
-    return {name: wide[:, i : i + 1] for i, name in enumerate(inputs.columns)}

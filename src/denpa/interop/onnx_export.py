@@ -1,7 +1,7 @@
 """A network as an ONNX file that predicts from raw columns: scaling before it, class names and units after it inside.
 
-Operator set 13 and IR version 7 (ONNX 1.8): onnxruntime reads them since 1.6.  The bytes are the same for the same
-model, whatever the process or the time.  Scaling is computed in float64, the network in its own dtype.
+Operator set 13 and IR version 7 (ONNX 1.8), ai.onnx.ml 2: onnxruntime reads them since 1.6.  The bytes are the same for
+the same model, whatever the process or the time.  Scaling is computed in float64, the network in its own dtype.
 Source: the ONNX specification, https://github.com/onnx/onnx/blob/main/docs/IR.md and Operators.md.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,72 +17,27 @@ import numpy as np
 
 from denpa import durable
 from denpa.arrays import Array
-from denpa.data import InputEncoding, TargetEncoding
+from denpa.data import TargetEncoding
 from denpa.errors import UsageError, installed_version, require, user_line
+from denpa.interop import onnx_inputs
+from denpa.interop.onnx_builder import ML, ML_OPSET, Builder
 from denpa.nn import Dropout, Flatten, Identity, Layer, Linear, Network, Sequential
 from denpa.nn.layers import ELU, GELU, Activation, LeakyReLU, Softmax, Softplus
-from denpa.train.model_file import Predictor
+from denpa.train.model_file import Predictor, description
 
 OPSET, IR_VERSION = 13, 7
+KEY = "denpa"  # of the metadata: the description of the model, as in a model file
 LARGEST = (1 << 31) - (1 << 20)  # bytes: a protobuf message ends at 2 GiB
 _PLAIN = {"relu": "Relu", "sigmoid": "Sigmoid", "tanh": "Tanh"}  # one operator, float32 and float64 alike
-
-
-class Builder:
-    """Nodes and constants in order, with names that no other tensor of the graph has."""
-
-    def __init__(self, dtype: str, taken: Iterable[str] = ()) -> None:
-        self.onnx = require("onnx", for_="writing an ONNX file", extra="onnx")
-        self.dtype = np.dtype(dtype)
-        self.nodes: list[Any] = []
-        self.constants: list[Any] = []
-        self._taken = set(taken)
-
-    def name(self, stem: str) -> str:
-        """`stem`, or `stem_2`, … when that is taken."""
-        name, count = stem, 1
-        while name in self._taken:
-            count += 1
-            name = f"{stem}_{count}"
-        self._taken.add(name)
-        return name
-
-    def constant(self, stem: str, value: Any, dtype: Any = None) -> str:
-        """An initializer.  dtype: the network's unless one is given; text becomes a string tensor."""
-        name = self.name(stem)
-        array = np.asarray(value)
-        if array.dtype.kind in "UO":
-            texts = [str(text).encode() for text in array.ravel()]
-            made = self.onnx.helper.make_tensor(name, self.onnx.TensorProto.STRING, array.shape, texts)
-        else:
-            made = self.onnx.numpy_helper.from_array(np.ascontiguousarray(array, dtype or self.dtype), name)
-        self.constants.append(made)
-        return name
-
-    def node(self, op: str, *inputs: str, out: str | None = None, **attributes: Any) -> str:
-        """Add a node and return the name of its output.  out: that name, reserved before; else one after the op."""
-        name = out or self.name(op.lower())
-        self.nodes.append(self.onnx.helper.make_node(op, inputs, [name], name=name, **attributes))
-        return name
-
-    def cast(self, value: str, dtype: Any, out: str | None = None) -> str:
-        return self.node("Cast", value, out=out, to=self.element(dtype))
-
-    def element(self, dtype: Any) -> int:
-        """ONNX's number of a dtype."""
-        found: int = self.onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
-        return found
-
-    def info(self, name: str, element: int, *shape: int) -> Any:
-        """The declaration of an input or output with rows of this shape."""
-        return self.onnx.helper.make_tensor_value_info(name, element, ["N", *shape])
 
 
 def export_onnx(model: Predictor | Network | Sequential, path: str | Path) -> None:
     """Write a model as an ONNX file, durably.
 
-    A Predictor (`load_model(run)`) takes raw rows: one input (N, 1) of doubles for each named column, or one input "x";
-    classes give "label" (N,) and "probabilities" (N, classes), numbers "prediction" (N, outputs) in their own unit.
+    A Predictor (`load_model(run)`) takes raw rows: one input (N, 1) for each named column, text for categories and
+    doubles otherwise (NaN where missing, days since 1970-01-01 for dates), or one input "x"; classes give "label" (N,)
+    and "probabilities" (N, classes), several labels "labels" (N, labels) of 0 and 1 and "probabilities", numbers
+    "prediction" (N, outputs) in their own unit.
     A Network or Sequential alone maps "x" (N, n_in) to "y" (N, n_out).  Dropout is left out.
     UsageError for layers that ONNX has no operator for, and above 2 GiB; TrainingError when it cannot be saved.
     """
@@ -91,6 +46,16 @@ def export_onnx(model: Predictor | Network | Sequential, path: str | Path) -> No
 
 def onnx_bytes(model: Predictor | Network | Sequential) -> bytes:
     """What `export_onnx` writes, checked by onnx's own checker."""
+    made = onnx_model(model)
+    if made.ByteSize() > LARGEST:
+        raise UsageError("the network is too large for an ONNX file", got=f"{made.ByteSize():,} bytes")
+    require("onnx", for_="writing an ONNX file", extra="onnx").checker.check_model(made, full_check=True)
+    data: bytes = made.SerializeToString(deterministic=True)
+    return data
+
+
+def onnx_model(model: Predictor | Network | Sequential) -> Any:
+    """The same as a ModelProto, not checked."""
     network = model.network if isinstance(model, Predictor) else model
     if not isinstance(network, (Network, Sequential)):
         raise UsageError(
@@ -100,7 +65,7 @@ def onnx_bytes(model: Predictor | Network | Sequential) -> bytes:
     _check_parameters(parameters)
     dtype = next(iter(parameters.values())).dtype.name
     builder, facts = _whole(model, dtype) if isinstance(model, Predictor) else _bare(network, dtype)
-    return _serialised(builder, *facts)
+    return _model(builder, *facts)
 
 
 def _check_parameters(parameters: Mapping[str, Array]) -> None:
@@ -132,40 +97,20 @@ def _bare(network: Network | Sequential, dtype: str) -> tuple[Builder, Any]:
     return b, ([b.info("x", element, shapes[0][1])], [b.info("y", element, shapes[-1][0])], {})
 
 
+_OUTPUTS = {"classes": ("label", "probabilities"), "labels": ("labels", "probabilities"), "numbers": ("prediction",)}
+
+
 def _whole(model: Predictor, dtype: str) -> tuple[Builder, Any]:
-    network, classes = model.network, model.targets.kind == "classes"
-    if not classes and model.targets.kind != "numbers":
-        raise UsageError("targets of this kind cannot be exported to ONNX yet", got=model.targets.kind)
-    b = Builder(dtype, _input_names(model.inputs))
-    names = [b.name(stem) for stem in (("label", "probabilities") if classes else ("prediction",))]
-    inputs, encoded = _encoded(b, model.inputs)
+    network, kind = model.network, model.targets.kind
+    b = Builder(dtype, onnx_inputs.names(model.inputs))
+    names = [b.name(stem) for stem in _OUTPUTS[kind]]
+    inputs, encoded = onnx_inputs.encoded(b, model.inputs)
     logits = _layers(b, network.body, encoded)
     outputs = _activation(b, network.head, logits)
-    write = _classes if classes else _numbers
-    told = {"target": model.targets.name, "denpa.targets": json.dumps(model.targets.to_json(), ensure_ascii=False)}
+    write = {"classes": _classes, "labels": _labels, "numbers": _numbers}[kind]
+    about = {**description(model), "about": {}}  # where the training data lay is nobody's business
+    told = {"target": model.targets.name, KEY: json.dumps(about, ensure_ascii=False, allow_nan=False)}
     return b, (inputs, write(b, model.targets, logits, outputs, names), told)
-
-
-def _input_names(inputs: InputEncoding) -> tuple[str, ...]:
-    return inputs.columns or ("x",)
-
-
-def _encoded(b: Builder, inputs: InputEncoding) -> tuple[list[Any], str]:
-    """The graph's inputs, and the network's input as (N, features) of its dtype."""
-    if inputs.kind == "image":
-        declared = [b.info("x", b.element(b.dtype), *inputs.shape)]
-        flat = b.node("Flatten", "x", axis=1)
-        return declared, b.node("Div", flat, b.constant("maximum", inputs.maximum))
-    if inputs.kind != "table":
-        raise UsageError("inputs of this kind cannot be exported to ONNX yet", got=inputs.kind)
-    names, wide = _input_names(inputs), np.float64
-    if not all(names):
-        raise UsageError("a column without a name cannot be an input of an ONNX file", got=repr(names)[:80])
-    element, width = b.element(wide), 1 if inputs.columns else inputs.features
-    rows = b.node("Concat", *names, axis=1) if len(names) > 1 else names[0]
-    shifted = b.node("Sub", rows, b.constant("mean", inputs.mean, wide))
-    scaled = b.node("Div", shifted, b.constant("std", inputs.std, wide))
-    return [b.info(name, element, width) for name in names], b.cast(scaled, b.dtype) if b.dtype != wide else scaled
 
 
 def _classes(b: Builder, targets: TargetEncoding, logits: str, outputs: str, names: list[str]) -> list[Any]:
@@ -176,6 +121,15 @@ def _classes(b: Builder, targets: TargetEncoding, logits: str, outputs: str, nam
     b.node("Identity", outputs, out=probabilities)
     text = b.onnx.TensorProto.STRING
     return [b.info(label, text), b.info(probabilities, b.element(b.dtype), targets.outputs)]
+
+
+def _labels(b: Builder, targets: TargetEncoding, logits: str, outputs: str, names: list[str]) -> list[Any]:
+    """1 where the probability is 1/2 or more."""
+    labels, probabilities = names
+    b.cast(b.node("GreaterOrEqual", outputs, b.constant("even", 0.5)), np.int64, out=labels)
+    b.node("Identity", outputs, out=probabilities)
+    elements = (b.element(np.int64), b.element(b.dtype))
+    return [b.info(name, element, targets.outputs) for name, element in zip(names, elements, strict=True)]
 
 
 def _numbers(b: Builder, targets: TargetEncoding, logits: str, outputs: str, names: list[str]) -> list[Any]:
@@ -255,20 +209,14 @@ def _gelu(b: Builder, x: str) -> str:
     return b.node("Mul", b.node("Mul", x, b.constant("half", 0.5)), b.node("Add", back, b.constant("one", 1.0)))
 
 
-# -- bytes -------------------------------------------------------------------------------------------------------------
-def _serialised(b: Builder, inputs: list[Any], outputs: list[Any], told: Mapping[str, str]) -> bytes:
+def _model(b: Builder, inputs: list[Any], outputs: list[Any], told: Mapping[str, str]) -> Any:
     helper = b.onnx.helper
-    graph = helper.make_graph(b.nodes, "denpa", inputs, outputs, b.constants)
     model = helper.make_model(
-        graph,
-        opset_imports=[helper.make_opsetid("", OPSET)],
+        helper.make_graph(b.nodes, "denpa", inputs, outputs, b.constants),
+        opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid(ML, ML_OPSET)][: 1 + b.uses_ml],
         ir_version=IR_VERSION,
         producer_name="denpa",
         producer_version=installed_version("denpa"),
     )
     helper.set_model_props(model, dict(told))
-    if model.ByteSize() > LARGEST:
-        raise UsageError("the network is too large for an ONNX file", got=f"{model.ByteSize():,} bytes")
-    b.onnx.checker.check_model(model, full_check=True)
-    data: bytes = model.SerializeToString(deterministic=True)
-    return data
+    return model

@@ -33,7 +33,7 @@ _ML = "ai.onnx.ml"
 @dataclass(frozen=True, eq=False)
 class OnnxFile:
     """graph: the message; constants: its initializers, read-only arrays (text as objects); opset: of the operators;
-    target: the name of what is predicted, in files by denpa."""
+    told: the metadata, of files by denpa."""
 
     where: str
     graph: Any
@@ -41,7 +41,7 @@ class OnnxFile:
     opset: int
     sha256: str
     producer: str
-    target: str
+    told: dict[str, str]
 
 
 def read_onnx(path: str | Path) -> OnnxFile:
@@ -76,7 +76,7 @@ def read_onnx(path: str | Path) -> OnnxFile:
         constants[tensor.name] = array_of(tensor, where)
     producer = f"{model.producer_name} {model.producer_version}".strip()[:80]
     told = {entry.key: entry.value for entry in model.metadata_props} if model.producer_name == "denpa" else {}
-    return OnnxFile(where, graph, constants, _opset(model, where), digest, producer, told.get("target", ""))
+    return OnnxFile(where, graph, constants, _opset(model, where), digest, producer, told)
 
 
 def _check_size(path: str | Path, where: str) -> None:

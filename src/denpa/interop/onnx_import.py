@@ -12,15 +12,17 @@ from typing import Any
 
 import numpy as np
 
+from denpa import tensorfile
 from denpa.arrays import Array
 from denpa.data import InputEncoding, TargetEncoding
 from denpa.data.files import listed, shown, shown_path
 from denpa.errors import ModelFileError, ShapeError, UsageError
+from denpa.interop.onnx_export import KEY, onnx_model
 from denpa.interop.onnx_file import Attributes, OnnxFile, read_onnx
 from denpa.interop.onnx_layers import Chain, chain
 from denpa.interop.onnx_ops import OPERATORS, Call, Failed, Label, Rows
 from denpa.nn import Network
-from denpa.train.model_file import Predictor
+from denpa.train.model_file import Predictor, from_description
 
 NUMBERS = {1, 2, 3, 4, 5, 6, 7, 10, 11, 12, 13}  # element types of inputs: floats and integers
 MOST_FEATURES = 1 << 24
@@ -47,9 +49,13 @@ def import_onnx(
     """
     try:
         file = read_onnx(path)
+        asked = any((output, classes, columns, target)) or maximum is not None
+        model, doubts = (None, []) if asked or KEY not in file.told else _described(file)
+        if model is not None:
+            return model
         values = _follow(file)
         name, rows, known = _chosen(file, values, output)
-        notes = _skipped(file, values, name, rows)
+        notes = doubts + _skipped(file, values, name, rows)
     except UnicodeDecodeError as error:
         raise ModelFileError("a name in the file is no text", where=shown_path(path), got=str(error)[:80]) from error
     where = f"{file.where}, output {shown(name)}"
@@ -60,11 +66,38 @@ def import_onnx(
     first = list(rows.back())[-1]
     built = chain(rows.stages(), first.features, fail)
     notes += built.notes
-    predicted = target or file.target or name
+    predicted = target or file.told.get("target") or name
     targets = _targets(built, tuple(map(str, classes)) or known, predicted, bool(classes), fail, notes)
     network = _network(built, _dtype(rows), fail)
-    about = {"source": Path(path).name, "sha256": file.sha256, "producer": file.producer, "notes": notes}
-    return Predictor(network, _inputs(built, rows, file, tuple(columns), maximum), targets, None, about)
+    return Predictor(network, _inputs(built, rows, file, tuple(columns), maximum), targets, None, _about(file, notes))
+
+
+def _about(file: OnnxFile, notes: list[str]) -> dict[str, Any]:
+    return {"source": Path(file.where).name, "sha256": file.sha256, "producer": file.producer, "notes": notes}
+
+
+def _described(file: OnnxFile) -> tuple[Predictor | None, list[str]]:
+    """The model that the file describes, in words that only denpa reads; None, and why, unless its graph is that model.
+
+    The description is believed because the graph is what denpa writes for it, to the last byte.
+    """
+
+    def broken(fact: str, got: Any = None, want: str | None = None) -> ModelFileError:
+        return ModelFileError(f"the description is damaged: {fact}", where=file.where, got=got, want=want)
+
+    try:
+        about = tensorfile.strict_json(file.told[KEY].encode("utf-8", "surrogatepass"), broken)
+        names = Network.from_spec(about.get("network")).shapes()
+        used = [name for node in file.graph.node if node.op_type == "Gemm" for name in list(node.input)[1:]]
+        arrays = {
+            name: file.constants[tensor] for name, tensor in zip(names, used, strict=False) if tensor in file.constants
+        }
+        model = from_description({**about, "about": _about(file, [])}, arrays, file.where)
+    except ModelFileError as error:
+        return None, [f"the description by denpa is not used: {error.what}"]
+    if onnx_model(model).graph != file.graph:
+        return None, ["the description by denpa is not used: the graph is not what this version writes for it"]
+    return model, []
 
 
 # -- following the nodes -----------------------------------------------------------------------------------------------
