@@ -192,3 +192,9 @@ def test_heights_that_are_not_finite_leave_a_hole() -> None:
     assert len(found) == 2
     chart = Contour((0.0, 1.0, 2.0), (0.0, 1.0, 2.0), tuple(map(tuple, heights.tolist())), (0.5,), "x", "y")
     assert "nan" not in plots.svg(chart, language="en")
+
+
+@pytest.mark.parametrize("start", [(1.0,), (1.0, 2.0, 3.0)])
+def test_as_many_numbers_as_arguments(start: tuple[float, ...]) -> None:
+    with pytest.raises(UsageError, match="each argument"):
+        dp.descend(lambda x, y: x * x + y * y, start)

@@ -223,3 +223,12 @@ def test_the_book_network_stays_small(rng: np.random.Generator) -> None:
     assert len(found.explanations) == 3
     assert found.trace is not None
     assert found.trace.agrees
+
+
+def test_a_note_is_said_once(rng: np.random.Generator) -> None:
+    """Each of the four traced and explained things tells its letters and its dtype: the report does so once."""
+    _, _, found = looked((6, 5, 3), rng)
+    notes = [b.words for s in inside(found) for b in walk(s) if isinstance(b, Text) and b.kind == "note"]
+    assert len(notes) == len(set(notes))
+    assert sum("bias is the last column" in in_language(note, "en") for note in notes) == 1
+    assert sum("float64" in in_language(note, "en") for note in notes) == 1

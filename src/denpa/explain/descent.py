@@ -196,6 +196,13 @@ def _of_array(f: Function, ndim: int, n: int) -> Function:
         return lambda x: f(x[0])
     if n > 1 and len(_parameters(f)) == n:
         return lambda x: f(*(x[i] for i in range(n)))
+    if len(_parameters(f)) > 1:
+        raise UsageError(
+            "x0 has not a number for each argument of the function",
+            where=user_line(),
+            got=f"{n} for {', '.join(p.name for p in _parameters(f))}",
+            want=f"{len(_parameters(f))} numbers, or a function of one array",
+        )
     return f
 
 

@@ -29,11 +29,25 @@ _WEIGHTS = T(en="Three weights explained", ja="3つの重みの説明")
 
 def inside(found: Inside) -> tuple[Section, ...]:
     """Three sections; each says what is missing."""
+    said: set[Text] = set()
     return (
         Section(_PICTURE, tuple(_drawn(found)), "picture"),
-        Section(_STEP, tuple(_traced(found)), "trace"),
-        Section(_WEIGHTS, tuple(_weights(found)), "weights"),
+        _once(Section(_STEP, tuple(_traced(found)), "trace"), said),
+        _once(Section(_WEIGHTS, tuple(_weights(found)), "weights"), said),
     )
+
+
+def _once(section: Section, said: set[Text]) -> Section:
+    """Without the notes that were said before: each explanation is complete by itself, and repeats them."""
+    kept: list[Block] = []
+    for block in section.blocks:
+        if isinstance(block, Section):
+            kept.append(_once(block, said))
+        elif len(section.blocks) == 1 or not (isinstance(block, Text) and block.kind == "note" and block in said):
+            kept.append(block)
+            if isinstance(block, Text):
+                said.add(block)
+    return replace(section, blocks=tuple(kept))
 
 
 def _reason(words: T | None) -> Text:
