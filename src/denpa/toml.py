@@ -10,7 +10,7 @@ from typing import Any
 
 from denpa.errors import UsageError
 
-Value = str | bool | int | float | list[Any] | tuple[Any, ...]
+Value = str | bool | int | float | list[Any] | tuple[Any, ...] | dict[str, Any]
 
 
 def dumps(values: Mapping[str, Value | None], comment: str = "") -> str:
@@ -35,6 +35,8 @@ def value_of(value: Value) -> str:
     """JSON's form, which is also TOML's for these types, but for DEL and for whole floats (1e+16 and 2.0 are both)."""
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(value_of(v) for v in value) + "]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{value_of(key)} = {value_of(v)}" for key, v in value.items()) + "}"
     if isinstance(value, float):
         if not math.isfinite(value):
             raise UsageError("a setting is not a finite number", got=repr(value))

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from denpa.errors import UsageError
 from denpa.graph import FUNCTIONS, Tensor
 from denpa.nn.choices import choose
@@ -25,10 +27,19 @@ class Loss:
     name: str
     fused: str | None = None
 
-    def __call__(self, y: Any, t: Any, *, reduction: str = "mean") -> Tensor:
-        """One number from y (batch, n), logits or outputs, and the target t."""
-        result: Tensor = FUNCTIONS[self.name](y, t, reduction=reduction)
-        return result
+    def __call__(self, y: Any, t: Any, *, reduction: str = "mean", weights: Any = None) -> Tensor:
+        """One number from y (batch, n), logits or outputs, and the target t.
+
+        weights (batch,), ≥ 0: Σ wᵢ Lᵢ / Σ wᵢ, 0 where all are 0; with reduction "sum" Σ wᵢ Lᵢ.
+        """
+        if weights is None:
+            result: Tensor = FUNCTIONS[self.name](y, t, reduction=reduction)
+            return result
+        total: Tensor = FUNCTIONS["sum"](weights * FUNCTIONS[self.name](y, t, reduction="none"))
+        if reduction == "sum":
+            return total
+        least = np.finfo(weights.dtype).tiny  # 0 / 0 would make the parameters NaN in a batch that counts for nothing
+        return total / FUNCTIONS["maximum"](FUNCTIONS["sum"](weights), least)
 
 
 LOSSES: dict[str, Loss] = {

@@ -105,11 +105,11 @@ class Network:
         """The outputs, (batch, n_out): the output function of the logits."""
         return self.head(self.logits(x, training=training, key=key))
 
-    def loss(self, x: Any, t: Any, *, training: bool = False, key: Any = None) -> Tensor:
+    def loss(self, x: Any, t: Any, *, weights: Any = None, training: bool = False, key: Any = None) -> Tensor:
         """The loss over the batch, shape ().
 
-        t: (batch, n_out), or class numbers (batch,) for softmax cross-entropy.  key: uint64 (2,), needed for dropout in
-        training, see nn.step_key.
+        t: (batch, n_out), or class numbers (batch,) for softmax cross-entropy.  weights: (batch,), what each row counts
+        for.  key: uint64 (2,), needed for dropout in training, see nn.step_key.
         """
         y = self.logits(x, training=training, key=key)
         if self.loss_function.fused is None:
@@ -119,7 +119,10 @@ class Network:
                 t, y.dtype
             )  # float32 outputs beside float64 targets would make the whole backward pass float64
         t = as_input(t, name="t", role=Role("target", self.depth))
-        return tagged(self.loss_function(y, t, reduction=self.reduction), "loss", self.depth, name="loss")
+        if weights is not None and not isinstance(weights, Tensor):
+            weights = as_input(np.asarray(weights, y.dtype), name="w")
+        loss = self.loss_function(y, t, reduction=self.reduction, weights=weights)
+        return tagged(loss, "loss", self.depth, name="loss")
 
     def predict(self, x: Any) -> Array:
         """The outputs as an array, nothing recorded: probabilities for softmax and sigmoid, values otherwise."""

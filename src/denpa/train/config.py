@@ -29,8 +29,8 @@ ROLES = ("weight", "group", "time")
 class Config:
     """What was asked for, resolved: a run with equal settings, data and machine has equal bits.
 
-    source, stream, target, task: as for `data.read`.  schema: a schema.toml whose decisions hold; drop, types
-    ("age=category"), na, weight, group, time: what is said of columns besides; sep, encoding, header ("auto", "yes" or
+    source, stream, target, task: as for `data.read`.  online: learn from the rows one by one as they come.
+    schema: a schema.toml whose decisions hold; drop, types ("age=category"), na, weight, group, time: what is said of columns besides; sep, encoding, header ("auto", "yes" or
     "no"): how a table of text is written.  hidden: units of the hidden layers.  learning_rate: None takes the
     optimiser's own.  class_weight: "none", "balanced", or a number for each of some classes.
     valid, test: fractions of the rows that are kept out.  clip: largest global gradient norm,
@@ -40,6 +40,7 @@ class Config:
 
     source: str = "digits"
     stream: str = "auto"
+    online: bool = False
     target: str | None = None
     task: str = "auto"
     schema: str | None = None
@@ -168,7 +169,7 @@ class Config:
 
     def resolved(self, **values: Any) -> Config:
         """A copy with what "auto" stood for, an absolute path, and the optimiser's own learning rate filled in."""
-        source = self.source if self.source == "digits" else str(Path(self.source).absolute())
+        source = self.source if self.source in ("digits", "-") else str(Path(self.source).absolute())
         return replace(self, **{"source": source, "learning_rate": self.rate, **values})
 
     def to_toml(self) -> str:

@@ -21,6 +21,7 @@ from denpa.data.shuffle import Order, Part
 from denpa.data.store import store_of
 from denpa.nn import Network
 from denpa.train.metrics import targets_for
+from denpa.train.weights import Weighing
 
 BLOCK = 1 << 25  # bytes of encoded rows in a block; two are held: in training, and ready or being fetched
 WAIT = 0.2  # seconds that the loop waits for a block before it looks at signals again
@@ -39,9 +40,9 @@ class Batches:
         return Batches(self.data, self.rows[step : step + 1], self.numbers[step : step + 1])
 
     @property
-    def first(self) -> tuple[Array, Array]:
-        """x and t of the first step."""
-        return self.data["x"][self.rows[0]], self.data["t"][self.rows[0]]
+    def first(self) -> tuple[Array, ...]:
+        """x, t and, in a weighted training, w of the first step."""
+        return tuple(values[self.rows[0]] for values in self.data.values())
 
 
 class Feed(Protocol):
@@ -66,8 +67,8 @@ class Feed(Protocol):
 class Held:
     """All rows in memory."""
 
-    def __init__(self, x: Array, t: Array, train: Part, seed: int, batch_size: int) -> None:
-        self.data, self._train, self._seed, self._size = {"x": x, "t": t}, train, seed, batch_size
+    def __init__(self, data: dict[str, Array], train: Part, seed: int, batch_size: int) -> None:
+        self.data, self._train, self._seed, self._size = data, train, seed, batch_size
         self._order: tuple[int, Order] | None = None
 
     def next(self, epoch: int, batch: int, most: int) -> Batches | None:
@@ -99,43 +100,55 @@ def steps_of(n: int, size: int, batch: int, most: int, rows: Callable[[slice], R
 
 
 class Encoder:
-    """Rows of a stored dataset as the network and its loss take them."""
+    """Rows of a stored dataset as the network and its loss take them: x, t and, where they have weights, w."""
 
-    def __init__(self, network: Network, data: Dataset, inputs: InputEncoding, targets: TargetEncoding) -> None:
+    def __init__(
+        self,
+        network: Network,
+        data: Dataset,
+        inputs: InputEncoding,
+        targets: TargetEncoding,
+        weigh: Weighing | None = None,
+    ) -> None:
         store = store_of(data.inputs)
         assert store is not None
         self.network, self.inputs, self.targets, self.store = network, inputs, targets, store
-        x, t = self._encode(self.store.between(0, 1))
-        self.shapes = (x.shape[1:], x.dtype), (t.shape[1:], t.dtype)
-        self.row_bytes = x.nbytes + t.nbytes
+        self._weigh, self._weighted = weigh, data.weights is not None
+        first = self._encode(self.store.between(0, 1))
+        self.shapes = tuple((values.shape[1:], values.dtype) for values in first)
+        self.row_bytes = sum(values.nbytes for values in first)
 
     def __len__(self) -> int:
         return len(self.store)
 
-    def lazily(self, rows: Part | None) -> tuple[Array, Array]:
-        """x and t of these rows, or all, in the place of arrays; encoded when they are indexed."""
-        return cast(Array, Lazy(self, 0, rows)), cast(Array, Lazy(self, 1, rows))
+    def lazily(self, rows: Part | None) -> dict[str, Array]:
+        """x, t and perhaps w of these rows, or all, in the place of arrays; encoded when they are indexed."""
+        return {name: cast(Array, Lazy(self, i, rows)) for i, name in enumerate("xtw"[: len(self.shapes)])}
 
-    def __call__(self, rows: Rows) -> tuple[Array, Array]:
-        """(m,) row numbers → x (m, n_in), t (m, …).  Memory: the result and one window of the store."""
-        x, t = (np.empty((len(rows), *shape), dtype) for shape, dtype in self.shapes)
-        whole_x, whole_t = as_records(x), as_records(t)
+    def __call__(self, rows: Rows) -> dict[str, Array]:
+        """(m,) row numbers → x (m, n_in), t (m, …), w (m,).  Memory: the result and one window of the store."""
+        found = [np.empty((len(rows), *shape), dtype) for shape, dtype in self.shapes]
+        whole = [as_records(values) for values in found]
 
         def place(places: Array, records: Array) -> None:
-            encoded_x, encoded_t = self._encode(records)
-            whole_x[places], whole_t[places] = as_records(encoded_x), as_records(encoded_t)
+            for into, values in zip(whole, self._encode(records), strict=True):
+                into[places] = as_records(values)
 
         self.store.visit(rows, place)
-        return x, t
+        return dict(zip("xtw", found, strict=False))
 
-    def _encode(self, records: Array) -> tuple[Array, Array]:
+    def _encode(self, records: Array) -> tuple[Array, ...]:
         inputs, targets = np.ascontiguousarray(records["inputs"]), np.ascontiguousarray(records["targets"])
         encoded = self.targets.encode(targets, self.network.dtype)
-        return self.inputs.encode(inputs, self.network.dtype), targets_for(self.network, encoded)
+        x, t = self.inputs.encode(inputs, self.network.dtype), targets_for(self.network, encoded)
+        if self._weigh is None:
+            return x, t
+        w = self._weigh(np.ascontiguousarray(records["weights"]) if self._weighted else None, targets)
+        return x, t, w.astype(self.network.dtype)
 
 
 class Lazy:
-    """x or t of a part of a stored dataset in an array's place: encoded when it is indexed."""
+    """x, t or w of a part of a stored dataset in an array's place: encoded when it is indexed."""
 
     def __init__(self, encoder: Encoder, which: int, rows: Part | None = None) -> None:
         self.encoder, self._which, self._rows = encoder, which, rows
@@ -151,7 +164,7 @@ class Lazy:
             places = np.arange(*places.indices(len(self)))
         places = np.asarray(places)
         rows = places if self._rows is None else self._rows[places.reshape(-1)]
-        found = self.encoder(rows.reshape(-1).astype(np.int64, copy=False))[self._which]
+        found = self.encoder(rows.reshape(-1).astype(np.int64, copy=False))["xtw"[self._which]]
         return found.reshape(*places.shape, *self.shape[1:])
 
 
@@ -206,8 +219,7 @@ class Streamed:
         return Order(self._train, self._seed, epoch)
 
     def of(self, rows: Rows) -> Batches:
-        x, t = self._encoder(rows.reshape(-1))
-        return Batches({"x": x, "t": t}, np.arange(rows.size).reshape(rows.shape), rows)
+        return Batches(self._encoder(rows.reshape(-1)), np.arange(rows.size).reshape(rows.shape), rows)
 
     def close(self) -> None:
         """End the thread; it stops within the time of one block."""
@@ -252,9 +264,9 @@ class Streamed:
             while batch < self._batches:
                 last = min(batch + self._per_block, self._batches)
                 numbers = order[batch * self._size : min(last * self._size, len(order))]
-                x, t = self._encoder(numbers)
-                yield _Block(epoch, batch, last, {"x": x, "t": t}, numbers)
-                del x, t, numbers  # the loop's alone from here on: while the next are made there is no third block
+                data = self._encoder(numbers)
+                yield _Block(epoch, batch, last, data, numbers)
+                del data, numbers  # the loop's alone from here on: while the next are made there is no third block
                 batch = last
             epoch, batch = epoch + 1, 0
 

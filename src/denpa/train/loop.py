@@ -173,10 +173,8 @@ class Loop:
     def _program(self, batches: Batches) -> Program:
         size = batches.rows.shape[1]
         if size not in self._programs:
-            x, t = batches.first
-            step = training_step(
-                self.network, self.optimizer, x, t, classify=self.parts.classify, clip=self.config.clip
-            )
+            classify, clip = self.parts.classify, self.config.clip
+            step = training_step(self.network, self.optimizer, *batches.first, classify=classify, clip=clip)
             said = self.fallbacks
             self._programs[size] = self.engine.compile(step)
             for reason in self.fallbacks[len(said) :]:
@@ -192,10 +190,13 @@ class Loop:
         """Running sums, added one step after the other: the same bits however steps are divided into calls."""
         rows = batches.rows
         count, size = rows.shape
-        sums, weight = self.at.sums, self.evaluate.weight(size)
+        sums = self.at.sums
+        weight = metrics["weight"].astype(np.float64) if "weight" in metrics else self.evaluate.weight(size)
         sums["loss"] = _accumulate(sums.get("loss", 0.0), metrics["loss"].astype(np.float64) * weight)
         if "correct" in metrics:
-            sums["correct"] = sums.get("correct", 0.0) + float(metrics["correct"].sum())
+            sums["correct"] = _accumulate(sums.get("correct", 0.0), metrics["correct"].astype(np.float64))
+        if "weight" in metrics:
+            sums["weight"] = _accumulate(sums.get("weight", 0.0), metrics["weight"].astype(np.float64))
         sums["rows"] = sums.get("rows", 0.0) + float(rows.size)
         self.at.step += count
         self.at.batch += count
@@ -221,19 +222,20 @@ class Loop:
         raise AssertionError("a call has at least one step")
 
     # -- epochs --------------------------------------------------------------------------------------------------------
-    def _watch(self) -> tuple[str, Array, Array] | None:
+    def _watch(self) -> tuple[str, tuple[Array, ...]] | None:
         """The rows looked at after every epoch: validation rows; without them test rows, of this source or its own."""
         for name in ("valid", "test"):
             if (watched := self.parts.part(name)) is not None:
-                return name, *watched
+                return name, watched
         return None
 
     def _finish_epoch(self) -> None:
         start = time.monotonic()
         at, sums = self.at, self.at.sums
-        row: dict[str, Any] = {"epoch": at.epoch, "step": at.step, "train_loss": sums["loss"] / sums["rows"]}
+        weight = counted(sums)
+        row: dict[str, Any] = {"epoch": at.epoch, "step": at.step, "train_loss": sums["loss"] / weight}
         if "correct" in sums:
-            row["train_accuracy"] = sums["correct"] / sums["rows"]
+            row["train_accuracy"] = sums["correct"] / weight
         if self._watched is not None:
             row.update(self._watched_figures(*self._watched))
         rate = self.schedule(at.step - 1)
@@ -247,8 +249,8 @@ class Loop:
         self._spent = [0.0, 0]
         at.epoch, at.batch, at.sums = at.epoch + 1, 0, {}
 
-    def _watched_figures(self, name: str, x: Array, t: Array) -> dict[str, float]:
-        result = self.evaluate(self.parameters, x, t)
+    def _watched_figures(self, name: str, rows: tuple[Array, ...]) -> dict[str, float]:
+        result = self.evaluate(self.parameters, *rows)
         if not np.isfinite(result.loss):
             raise TrainingError(
                 f"the loss on the {name} rows became {result.loss}",
@@ -258,8 +260,13 @@ class Loop:
             )
         figures = {f"{name}_loss": result.loss}
         if result.correct is not None:
-            figures[f"{name}_accuracy"] = result.correct / len(x)
-        return figures
+            figures[f"{name}_accuracy"] = result.correct / len(rows[0])
+        if result.weighted_loss is None:
+            return figures
+        weighted = {f"{name}_loss": result.weighted_loss}
+        if result.weighted_accuracy is not None:
+            weighted[f"{name}_accuracy"] = result.weighted_accuracy
+        return {**weighted, **{f"{key}_unweighted": value for key, value in figures.items()}}
 
     def _gradient_norms(self) -> dict[str, float]:
         """‖∂L/∂parameter‖ at the end of the epoch, without dropout: the mean over up to `MEASURED` of its batches."""
@@ -288,7 +295,7 @@ class Loop:
     # -- progress ------------------------------------------------------------------------------------------------------
     def _report(self, rate: float, row: dict[str, Any] | None = None, findings: tuple[Finding, ...] = ()) -> None:
         sums, config = self.at.sums, self.config
-        rows = sums.get("rows", 0.0)
+        rows, weight = sums.get("rows", 0.0), counted(sums)
         seconds, done = self._spent
         speed = done / seconds if seconds else 0.0
         ahead = config.epochs * len(self.parts.train) - (self.at.epoch - 1) * len(self.parts.train) - rows
@@ -299,8 +306,8 @@ class Loop:
                 batch=self.at.batch,
                 batches=self.batches,
                 step=self.at.step,
-                loss=sums["loss"] / rows if rows else None,
-                accuracy=sums["correct"] / rows if rows and "correct" in sums else None,
+                loss=sums["loss"] / weight if weight else None,
+                accuracy=sums["correct"] / weight if weight and "correct" in sums else None,
                 learning_rate=rate,
                 rows_per_second=speed,
                 seconds_left=ahead / speed if speed else 0.0,
@@ -308,6 +315,11 @@ class Loop:
                 findings=findings,
             )
         )
+
+
+def counted(sums: dict[str, float]) -> float:
+    """What the rows of these running sums weigh: without weights, their number."""
+    return sums.get("weight", sums.get("rows", 0.0))
 
 
 def _accumulate(start: float, values: Array) -> float:

@@ -16,8 +16,9 @@ import numpy.typing as npt
 from denpa.arrays import Array
 from denpa.data.encoding import TargetEncoding
 from denpa.data.shuffle import Part
-from denpa.engine import Engine, Program
+from denpa.engine import Engine, Metrics, Program
 from denpa.nn import Network
+from denpa.train import scores
 from denpa.train.step import evaluating_step
 
 PIECE = 100_000  # rows taken from where they are at a time, a multiple of ROWS: of a store, 8 MB with 20 inputs
@@ -29,61 +30,85 @@ class Evaluator:
 
     def __init__(self, network: Network, engine: Engine, *, classify: bool) -> None:
         self._network, self._engine, self._classify = network, engine, classify
-        self._programs: dict[int, Program] = {}
+        self._programs: dict[tuple[int, bool], Program] = {}
 
-    def __call__(self, parameters: Mapping[str, Array], x: Array, t: Array, *, outputs: bool = False) -> Forward:
-        """x (n, n_in), t as the loss takes it → the mean loss over rows and, when asked for, the outputs (n, n_out)."""
-        total, correct = 0.0, 0
+    def __call__(
+        self, parameters: Mapping[str, Array], x: Array, t: Array, w: Array | None = None, *, outputs: bool = False
+    ) -> Forward:
+        """x (n, n_in), t as the loss takes it → the mean loss over rows and, when asked for, the outputs (n, n_out).
+
+        w (n,): what the rows count for; the weighted figures are then there too.
+        """
+        total, correct, weighted = 0.0, 0, np.zeros(3)
         parts: dict[str, list[Array]] = {"outputs": [], "predicted": []}
         n = len(x)
-        for data, rows in _batches(x, t):
-            metrics = self._program(data["x"], data["t"], rows).run(dict(parameters), data, rows[None], {})
+        for start, data, rows in _batches(x, t):
+            metrics = self._program(data["x"], data["t"], rows, w is not None).run(
+                dict(parameters), data, rows[None], {}
+            )
             total += float(metrics["loss"][0]) * self.weight(len(rows))
             correct += int(metrics["correct"][0]) if self._classify else 0
+            if w is not None:
+                weighted += self._weighted(metrics, data["t"][rows], np.asarray(w[start : start + len(rows)], float))
             for name, pieces in parts.items():
                 if outputs and name in metrics:
                     pieces.append(metrics[name][0])
         empty = {"outputs": np.empty((0, self._network.units[-1]), self._network.dtype), "predicted": np.empty(0, int)}
         joined = {name: np.concatenate(pieces) if pieces else empty[name] for name, pieces in parts.items()}
-        return Forward(total / n if n else math.nan, correct if self._classify else None, **joined)
+        found = Forward(total / n if n else math.nan, correct if self._classify else None, **joined)
+        if w is None:
+            return found
+        loss, right, weight = weighted.tolist()
+        share = right / weight if weight and self._classify else None
+        return replace(found, weighted_loss=loss / weight if weight else math.nan, weighted_accuracy=share)
+
+    def _weighted(self, metrics: Metrics, t: Array, w: Array) -> Array:
+        """Σ wᵢ Lᵢ, Σ wᵢ of the rows that are right, Σ wᵢ."""
+        right = 0.0
+        if self._classify:
+            right = float(w[metrics["predicted"][0] == (t if t.ndim == 1 else t.argmax(axis=1))].sum())
+        return np.array([float((w * metrics["losses"][0]).sum()), right, float(w.sum())])
 
     def weight(self, rows: int) -> int:
         """What a batch's loss counts for in a sum over rows: a mean is one row's, a sum is already all of them."""
         return rows if self._network.reduction == "mean" else 1
 
-    def _program(self, x: Array, t: Array, rows: npt.NDArray[np.int64]) -> Program:
-        size = len(rows)
-        if size not in self._programs:
-            step = evaluating_step(self._network, x[rows], t[rows], classify=self._classify)
-            self._programs[size] = self._engine.compile(step)
-        return self._programs[size]
+    def _program(self, x: Array, t: Array, rows: npt.NDArray[np.int64], each: bool) -> Program:
+        key = len(rows), each
+        if key not in self._programs:
+            step = evaluating_step(self._network, x[rows], t[rows], classify=self._classify, each=each)
+            self._programs[key] = self._engine.compile(step)
+        return self._programs[key]
 
 
-def _batches(x: Array, t: Array) -> Iterator[tuple[dict[str, Array], npt.NDArray[np.int64]]]:
-    """Arrays and, batch after batch, row numbers in them."""
+def _batches(x: Array, t: Array) -> Iterator[tuple[int, dict[str, Array], npt.NDArray[np.int64]]]:
+    """The number of a batch's first row, arrays, and its rows' numbers in them, batch after batch."""
     for first in range(0, len(x), PIECE):
         data = {"x": x[first : first + PIECE], "t": t[first : first + PIECE]}
         for start in range(0, len(data["x"]), ROWS):
-            yield data, np.arange(start, min(start + ROWS, len(data["x"])), dtype=np.int64)
+            yield first + start, data, np.arange(start, min(start + ROWS, len(data["x"])), dtype=np.int64)
 
 
 @dataclass(frozen=True, eq=False)
 class Forward:
     """loss: mean over the rows, NaN without rows; correct: rows right, None for numbers.
 
-    outputs (n, n_out) and predicted (n,), class numbers: empty when not asked for.
+    outputs (n, n_out) and predicted (n,), class numbers: empty when not asked for.  weighted_loss, weighted_accuracy:
+    Σ wᵢ Lᵢ / Σ wᵢ and the share that the right rows weigh; None without weights.
     """
 
     loss: float
     correct: int | None
     outputs: Array
     predicted: Array
+    weighted_loss: float | None = None
+    weighted_accuracy: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """A network on some rows.  values: "loss", and "accuracy" or "mean_absolute_error", "root_mean_squared_error", "r2"
-    (in the target's own unit).  baseline: the same figures of always guessing `baseline_name`, as far as it has them.
+    """A network on some rows.  values: "loss", and those of `scores.of_classes` or `scores.of_numbers` (in the target's
+    own unit).  baseline: the same figures of always guessing `baseline_name`, as far as it has them.
     confusion [true][predicted].  targets and predictions: class numbers (n,), or numbers in their unit."""
 
     rows: int
@@ -105,57 +130,44 @@ def targets_for(network: Network, encoded: Array) -> Array:
     return rows
 
 
-def evaluate(result: Forward, targets: Array, encoding: TargetEncoding, guess: Array | None) -> Evaluation:
+def evaluate(
+    result: Forward, targets: Array, encoding: TargetEncoding, guess: Array | None, weights: Array | None = None
+) -> Evaluation:
     """The figures of `result` for `targets`: class numbers (n,), or numbers (n,) or (n, k) in their own unit.
 
     guess: what the baseline always says: a class number, or the training targets' mean (k,); None: no baseline.
+    weights (n,): how much each row counts in all of them but the loss, which `result` brings; None: equally.
     """
     if guess is None:
         stand_in = np.zeros(1 if encoding.kind == "classes" else encoding.outputs, np.int64)
-        return replace(evaluate(result, targets, encoding, stand_in.squeeze()), baseline={}, baseline_name="")
+        found = evaluate(result, targets, encoding, stand_in.squeeze(), weights)
+        return replace(found, baseline={}, baseline_name="")
     if encoding.kind == "classes":
-        return _classes(result, targets, encoding, int(guess))
-    return _numbers(result, targets, encoding, guess)
+        return _classes(result, targets, encoding, int(guess), weights)
+    return _numbers(result, targets, encoding, guess, weights)
 
 
-def _classes(result: Forward, targets: Array, encoding: TargetEncoding, guess: int) -> Evaluation:
-    n, k = len(targets), encoding.outputs
-    predictions = result.predicted
-    confusion = np.zeros((k, k), np.int64)
-    np.add.at(confusion, (targets, predictions), 1)
-    values = {"loss": result.loss, "accuracy": float(np.trace(confusion)) / n if n else math.nan}
-    baseline = {"accuracy": float((targets == guess).sum()) / n if n else math.nan}
+def _classes(
+    result: Forward, targets: Array, encoding: TargetEncoding, guess: int, weights: Array | None
+) -> Evaluation:
+    predictions, k = result.predicted, encoding.outputs
+    values = {"loss": result.loss, **scores.of_classes(targets, predictions, result.outputs, weights)}
+    always = np.full(len(targets), guess)
+    baseline = scores.of_classes(targets, always, np.zeros((len(targets), k)), weights)
     name = f"the most frequent class, {encoding.classes[guess]}"
-    return Evaluation(n, values, baseline, name, targets, predictions, result.outputs, confusion)
+    counts = scores.confusion(targets, predictions, k).astype(np.int64)
+    return Evaluation(len(targets), values, baseline, name, targets, predictions, result.outputs, counts)
 
 
-def _numbers(result: Forward, targets: Array, encoding: TargetEncoding, guess: Array) -> Evaluation:
+def _numbers(
+    result: Forward, targets: Array, encoding: TargetEncoding, guess: Array, weights: Array | None
+) -> Evaluation:
     predictions = encoding.decode(result.outputs)
     mean = np.broadcast_to(np.asarray(guess, np.float64).reshape(-1), (len(targets), encoding.outputs))
-    values = {"loss": result.loss, **errors(targets, predictions)}
-    baseline = errors(targets, mean.reshape(targets.shape))
+    values = {"loss": result.loss, **scores.of_numbers(targets, predictions, weights)}
+    baseline = scores.of_numbers(targets, mean.reshape(targets.shape), weights)
     name = "the mean of the training targets"
     return Evaluation(len(targets), values, baseline, name, targets, predictions, result.outputs)
-
-
-def errors(targets: Array, predictions: Array) -> dict[str, float]:
-    """Mean absolute error, root mean squared error and R², over all rows and outputs; NaN without rows.
-
-    R² = 1 − Σ(t − y)² / Σ(t − t̄)², for several outputs the mean of theirs; NaN where the targets do not vary.
-    """
-    if not len(targets):
-        return dict.fromkeys(("mean_absolute_error", "root_mean_squared_error", "r2"), math.nan)
-    t = np.asarray(targets, np.float64).reshape(len(targets), -1)
-    y = np.asarray(predictions, np.float64).reshape(t.shape)
-    spread = ((t - t.mean(axis=0)) ** 2).sum(axis=0)
-    residual = ((t - y) ** 2).sum(axis=0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        r2 = np.where(spread > 0, 1 - residual / spread, math.nan)
-    return {
-        "mean_absolute_error": float(np.abs(t - y).mean()),
-        "root_mean_squared_error": float(math.sqrt(((t - y) ** 2).mean())),
-        "r2": float(r2.mean()),
-    }
 
 
 def baseline_of(targets: Array, encoding: TargetEncoding, rows: Part | None = None) -> Any:

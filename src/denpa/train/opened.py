@@ -44,7 +44,7 @@ def opened(path: str | Path, data: Dataset | None = None) -> tuple[Run, Network,
     config, data = run.config, data_of(run, data)
     inputs, targets, rows = encodings(config, data)
     network = _with_values(run, build_network(config, inputs, targets))
-    return run, network, parts(network, data, inputs, targets, rows)
+    return run, network, parts(config, network, data, inputs, targets, rows)
 
 
 def _with_values(run: Run, network: Network) -> Network:

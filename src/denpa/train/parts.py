@@ -17,16 +17,17 @@ from denpa.nn import Network
 from denpa.train.config import Config
 from denpa.train.feeding import Encoder, Feed, Held, Streamed, encoder_of
 from denpa.train.metrics import baseline_of, counts_of, targets_for
+from denpa.train.weights import Weighing, weighing
 
 DRAW_TEST = 1 << 63  # the test part's split must not follow the validation part's: another seed of the same family
 
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """data: the source; x (n, n_in), t: all its rows as the network and its loss take them.  train, valid, test: row
-    numbers, each ascending.  guess: what the baseline always says.
+    """data: the source; x (n, n_in), t: all its rows as the network and its loss take them; w (n,): what they count
+    for, None: all the same.  train, valid, test: row numbers, each ascending.  guess: what the baseline always says.
 
-    Of a stored dataset x and t are read and encoded when they are indexed.
+    Of a stored dataset x, t and w are read and encoded when they are indexed.
     """
 
     data: Dataset
@@ -39,6 +40,8 @@ class Parts:
     test: Part
     guess: Any
     network: Network
+    w: Array | None = None
+    weigh: Weighing | None = None
 
     @property
     def classify(self) -> bool:
@@ -53,17 +56,21 @@ class Parts:
         """The training rows, for a loop."""
         if (encoder := self.encoder) is not None:
             return Streamed(encoder, self.train, seed, batch_size, epochs)
-        return Held(self.x, self.t, self.train, seed, batch_size)
+        held = {"x": self.x, "t": self.t} | ({} if self.w is None else {"w": self.w})
+        return Held(held, self.train, seed, batch_size)
 
-    def part(self, name: str) -> tuple[Array, Array] | None:
-        """x and t of "valid" or "test", this source's or its own test part; None without rows."""
+    def part(self, name: str) -> tuple[Array, ...] | None:
+        """x, t and, where rows have weights, w of "valid" or "test", this source's or its own test part.
+
+        None without rows.
+        """
         rows = self.valid if name == "valid" else self.test
         if len(rows):
             if (encoder := self.encoder) is not None:
-                return encoder.lazily(rows)
-            return self.x[rows], self.t[rows]
+                return tuple(encoder.lazily(rows).values())
+            return tuple(values[rows] for values in (self.x, self.t, self.w) if values is not None)
         if name == "test" and self.data.test is not None:
-            return encode(self.network, self.data.test, self.inputs, self.targets)
+            return _encoded(self.network, self.data.test, self.inputs, self.targets, self.weigh)
         return None
 
 
@@ -107,21 +114,36 @@ def encodings(config: Config, data: Dataset) -> tuple[InputEncoding, TargetEncod
 
 
 def parts(
-    network: Network, data: Dataset, inputs: InputEncoding, targets: TargetEncoding, rows: tuple[Part, Part, Part]
+    config: Config,
+    network: Network,
+    data: Dataset,
+    inputs: InputEncoding,
+    targets: TargetEncoding,
+    rows: tuple[Part, Part, Part],
 ) -> Parts:
-    """Encode all rows for this network.  DataError naming the row that cannot be."""
-    x, t = encode(network, data, inputs, targets)
+    """Encode all rows for this network.  DataError naming the row that cannot be, and for weights that cannot be."""
     train, valid, test = rows
+    weigh = weighing(config.class_weight, data, train, valid)
+    x, t, *w = _encoded(network, data, inputs, targets, weigh)
     guess = baseline_of(data.targets, targets, train)
-    return Parts(data, inputs, targets, x, t, train, valid, test, guess, network)
+    return Parts(data, inputs, targets, x, t, train, valid, test, guess, network, w[0] if w else None, weigh)
 
 
 def encode(network: Network, data: Dataset, inputs: InputEncoding, targets: TargetEncoding) -> tuple[Array, Array]:
     """x (n, n_in) and t of a dataset, as the network and its loss take them."""
+    x, t = _encoded(network, data, inputs, targets, None)
+    return x, t
+
+
+def _encoded(
+    network: Network, data: Dataset, inputs: InputEncoding, targets: TargetEncoding, weigh: Weighing | None
+) -> tuple[Array, ...]:
+    """x, t and, with a weighing, w."""
     if store_of(data.inputs) is not None:
-        return Encoder(network, data, inputs, targets).lazily(None)
+        return tuple(Encoder(network, data, inputs, targets, weigh).lazily(None).values())
     encoded = targets.encode(data.targets, network.dtype)
-    return inputs.encode(data.inputs, network.dtype), targets_for(network, encoded)
+    found = inputs.encode(data.inputs, network.dtype), targets_for(network, encoded)
+    return found if weigh is None else (*found, weigh(data.weights, data.targets).astype(network.dtype))
 
 
 def build_network(config: Config, inputs: InputEncoding, targets: TargetEncoding) -> Network:

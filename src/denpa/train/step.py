@@ -23,19 +23,28 @@ NORM = "norm."
 
 
 def training_step(
-    network: Network, optimizer: optim.Optimizer, x: Array, t: Array, *, classify: bool, clip: float = 0.0
+    network: Network,
+    optimizer: optim.Optimizer,
+    x: Array,
+    t: Array,
+    w: Array | None = None,
+    *,
+    classify: bool,
+    clip: float = 0.0,
 ) -> Step:
     """A step for batches shaped like x (batch, n_in) and t, class numbers (batch,) or rows (batch, n_out).
 
-    Inputs: parameters and optimiser state by name; x, t by row; learning_rate (float64) and, with dropout, key (uint64,
-    (2,)) by step.  Metrics: loss; classify: correct (int64), the rows whose largest output is the true class's.
+    w (batch,): what each row counts for, of the network's dtype; None: all the same.
+    Inputs: parameters and optimiser state by name; x, t, w by row; learning_rate (float64) and, with dropout, key
+    (uint64, (2,)) by step.  Metrics: loss; classify: correct (int64), the rows whose largest output is the true
+    class's; with w: weight, Σ wᵢ, and correct is what those rows weigh.
     clip: the largest global gradient norm, 0 for no limit.
 
     Nodes to keep by name (engine.keep): "preactivation 1", "activation 1" and "delta 1", the loss's gradient there, of
     every layer; "gradient 0.weight" of every parameter, before clipping.
     """
     with np.errstate(all="ignore"):  # the loop checks every step, this one too
-        inputs = _inputs(network, x, t, key=network.dropout > 0)
+        inputs = _inputs(network, x, t, w, key=network.dropout > 0)
         state = {name: _input(name, value) for name, value in optimizer.init(network.parameters()).items()}
         rate = _input("learning_rate", np.float64(0))
         loss, parameters, metrics = _forward(network, inputs, training=True, classify=classify)
@@ -49,24 +58,31 @@ def training_step(
         {**parameters, **state, **inputs, "learning_rate": rate},
     )
     by_step = ("learning_rate", "key") if "key" in inputs else ("learning_rate",)
-    return Step(graph, {name: NEW + name for name in carried}, ("x", "t"), by_step, ("loss",))
+    return Step(graph, {name: NEW + name for name in carried}, _by_row(inputs), by_step, ("loss",))
 
 
-def measuring_step(network: Network, x: Array, t: Array) -> Step:
+def measuring_step(network: Network, x: Array, t: Array, w: Array | None = None) -> Step:
     """Forward and backward without update or dropout.  Metrics: the Euclidean norm of each parameter's gradient."""
     with np.errstate(all="ignore"):
-        inputs = _inputs(network, x, t)
+        inputs = _inputs(network, x, t, w)
         loss, parameters, metrics = _forward(network, inputs, training=False)
         norms = {NORM + name: norm(g) for name, g in _gradients(loss, parameters).items()}
     graph = Graph({"loss": metrics["loss"], **norms}, {**parameters, **inputs})
-    return Step(graph, {}, ("x", "t"), finite=tuple(graph.outputs))
+    return Step(graph, {}, _by_row(inputs), finite=tuple(graph.outputs))
 
 
-def evaluating_step(network: Network, x: Array, t: Array, *, classify: bool) -> Step:
-    """Forward alone, without dropout.  Metrics as of `training_step`, outputs (batch, n_out), predicted (classify)."""
+def evaluating_step(network: Network, x: Array, t: Array, *, classify: bool, each: bool = False) -> Step:
+    """Forward alone, without dropout.  Metrics as of `training_step`, outputs (batch, n_out), predicted (classify).
+
+    each: losses (batch,), one of each row, too.
+    """
     with np.errstate(all="ignore"):
         inputs = _inputs(network, x, t)
         _, parameters, metrics = _forward(network, inputs, training=False, classify=classify, outputs=True)
+        if each:
+            y = metrics["outputs"] if network.loss_function.fused is None else metrics["logits"]
+            metrics["losses"] = network.loss_function(y, inputs["t"], reduction="none")
+        metrics.pop("logits")
     return Step(Graph(metrics, {**parameters, **inputs}), {}, ("x", "t"))
 
 
@@ -77,11 +93,17 @@ def _input(name: str, value: Array, role: Role | None = None) -> Tensor:
     return Tensor(node)
 
 
-def _inputs(network: Network, x: Array, t: Array, key: bool = False) -> dict[str, Tensor]:
+def _inputs(network: Network, x: Array, t: Array, w: Array | None = None, key: bool = False) -> dict[str, Tensor]:
     inputs = {"x": _input("x", x, Role("input", 0)), "t": _input("t", t, Role("target", network.depth))}
+    if w is not None:
+        inputs["w"] = _input("w", w)
     if key:
         inputs["key"] = _input("key", np.zeros(2, np.uint64))
     return inputs
+
+
+def _by_row(inputs: dict[str, Tensor]) -> tuple[str, ...]:
+    return tuple(name for name in ("x", "t", "w") if name in inputs)
 
 
 def _forward(
@@ -89,16 +111,20 @@ def _forward(
 ) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
     """The loss, the parameters as fresh leaves, and the metrics."""
     network = network.with_parameters({name: p.value for name, p in network.parameters().items()})
-    loss = network.loss(inputs["x"], inputs["t"], training=training, key=inputs.get("key"))
+    w = inputs.get("w")
+    loss = network.loss(inputs["x"], inputs["t"], weights=w, training=training, key=inputs.get("key"))
     metrics = {"loss": loss}
+    if w is not None and training:
+        metrics["weight"] = _call("sum", w)
     logits = Tensor(next(n for n in ancestors([loss.node]) if n.role == Role("preactivation", network.depth)))
     t = inputs["t"]
     if outputs:
-        metrics["outputs"] = network.head(logits)
+        metrics |= {"outputs": network.head(logits), "logits": logits}
     if classify:
         classes = t if t.ndim == 1 else _call("argmax", t, axis=1)
         predicted = _call("argmax", logits, axis=1)  # float32 sigmoids are all 1 above 17, their logits still differ
-        metrics["correct"] = _call("sum", _call("equal", predicted, classes))
+        right = _call("equal", predicted, classes)
+        metrics["correct"] = _call("sum", right if w is None else _call("where", right, w, 0.0))
         if outputs:
             metrics["predicted"] = predicted
     return loss, network.parameters(), metrics

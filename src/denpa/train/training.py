@@ -81,7 +81,7 @@ def train(
         engine=_engine(config.engine, say),
         threads=config.threads or machine.threads_for(_flops(network, config.batch_size)),
     )
-    prepared = parts(network, data, inputs, targets, rows)
+    prepared = parts(config, network, data, inputs, targets, rows)
     durable.make_folder(out, what="the run folder")
     with locked(out):
         run = create(
@@ -135,7 +135,7 @@ def resume(
         if epochs is not None:
             durable.write(run.path / "config.toml", config.to_toml().encode(), what="the run's settings")
         run.update(status="running", resumed=[*run.info.get("resumed", []), now()])
-        prepared = parts(network, data, inputs, targets, rows)
+        prepared = parts(config, network, data, inputs, targets, rows)
         return _go(run, config, network, prepared, at, on_progress, should_stop, warnings)
 
 
