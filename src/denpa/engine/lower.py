@@ -12,7 +12,7 @@ import numpy as np
 from denpa.arrays import Shape
 from denpa.engine.accumulate import Accumulation, accumulations
 from denpa.engine.terms import Term, in_order, users
-from denpa.engine.values import Statement, Store, Task, Value, View, full, reshaped
+from denpa.engine.values import Statement, Store, Task, Value, View, full, name_of, reshaped
 
 FLOATS = ("float32", "float64")
 DTYPES = (*FLOATS, "int64", "int32", "bool", "uint8", "uint64")
@@ -76,7 +76,7 @@ class Lowering:
         reads = [r.broadcast(shape) for r in reads]
         given = tuple(sorted((params or {}).items()))
         statement = Statement(
-            name, text, tuple(range(len(reads))), given, compute or _compute(dtype, reads), dtype.name
+            name, text, tuple(range(len(reads))), given, compute or _compute(dtype, reads), name_of(dtype)
         )
         target = full(self.value(shape, dtype, term)) if out is None else out
         self.add(
@@ -115,7 +115,7 @@ class Lowering:
     def _operation(self, term: Term, views: list[View]) -> View:
         name = term.kind
         rule = RULES.get(name)
-        supported = term.dtype.name in DTYPES and all(a.dtype.name in DTYPES for a in term.inputs)
+        supported = all(name_of(t.dtype) in DTYPES for t in (term, *term.inputs))
         reason = None if supported else f"dtype {term.dtype}"
         if supported and rule is not None:
             found = rule(self, term, views)
@@ -192,9 +192,9 @@ def _flipped(view: View) -> View:
 def _compute(dtype: np.dtype[Any], reads: Sequence[View]) -> str:
     """The dtype an operation is computed in: its result's, or for comparisons what its operands promote to."""
     if dtype != np.bool_:
-        return str(dtype.name)
+        return name_of(dtype)
     common = np.result_type(*[r.dtype for r in reads]) if reads else dtype
-    return "int64" if common.kind in "bi" else str(common.name)
+    return "int64" if common.kind in "bi" else name_of(common)
 
 
 def _shapes(term: Term) -> str:

@@ -6,6 +6,7 @@ with what is dead.  A new parameter takes the old one's place when nobody needs 
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -165,12 +166,11 @@ def _take(free: list[tuple[int, int]], size: int, top: int) -> tuple[int, int]:
 
 def _give(free: list[tuple[int, int]], offset: int, size: int) -> None:
     """A hole, joined with its neighbours."""
-    free.append((offset, size))
-    free.sort()
-    joined: list[tuple[int, int]] = []
-    for start, length in free:
-        if joined and joined[-1][0] + joined[-1][1] == start:
-            joined[-1] = (joined[-1][0], joined[-1][1] + length)
-        else:
-            joined.append((start, length))
-    free[:] = joined
+    i = bisect(free, (offset, size))
+    if i < len(free) and free[i][0] == offset + size:
+        size += free.pop(i)[1]
+    if i > 0 and sum(free[i - 1]) == offset:
+        i -= 1
+        start, before = free.pop(i)
+        offset, size = start, before + size
+    free.insert(i, (offset, size))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from math import prod
 from typing import Any
 
@@ -15,6 +16,12 @@ import numpy as np
 
 from denpa.arrays import Array, Shape
 from denpa.graph import Node
+
+
+@cache
+def name_of(dtype: np.dtype[Any]) -> str:
+    """dtype.name, which NumPy makes anew each time: 3 µs, a third of the planning of a large graph."""
+    return str(dtype.name)
 
 
 class Value:

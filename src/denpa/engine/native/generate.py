@@ -11,7 +11,7 @@ from math import prod
 
 from denpa.engine.native.build import Kernel
 from denpa.engine.native.scalar import FUNCTIONS, converted, statement
-from denpa.engine.values import Store, Task, View
+from denpa.engine.values import Store, Task, View, name_of
 
 HEAD = '''"""{title}"""
 from math import copysign, inf as INF, nan as NAN, pi as PI
@@ -51,7 +51,7 @@ class Pointer:
 
     @property
     def dtype(self) -> str:
-        return self.view.dtype.name
+        return name_of(self.view.dtype)
 
     @property
     def memory(self) -> str:
@@ -60,7 +60,7 @@ class Pointer:
 
 def address(view: View) -> tuple[int, tuple[int, ...], str]:
     """Offset in bytes from the arena's start, strides in elements, dtype."""
-    return view.value.offset + view.offset * view.dtype.itemsize, view.strides, view.dtype.name
+    return view.value.offset + view.offset * view.dtype.itemsize, view.strides, name_of(view.dtype)
 
 
 class Generator:
@@ -81,12 +81,13 @@ class Generator:
         self.used: set[str] = set()
         self._emit()
         title = task.info["title"]
+        lines = "\n".join("    " + line for line in self.lines) + "\n"
         functions = "".join(
             f'{f}_{d} = functions("{d}")["{f}"]\n'
-            for d in ("float32", "float64") for f in FUNCTIONS if any(f"{f}_{d}(" in line for line in self.lines)
+            for d in ("float32", "float64") for f in FUNCTIONS if f"{f}_{d}(" in lines
         )  # fmt: skip
         functions += CHECKED if checked else ""
-        text = HEAD.format(title=title, functions=functions) + "\n".join("    " + line for line in self.lines) + "\n"
+        text = HEAD.format(title=title, functions=functions) + lines
         self.kernel = Kernel("loop", text=text)
 
     # -- which arrays, which axes --------------------------------------------------------------------------------------
