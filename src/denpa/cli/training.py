@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from denpa.cli import figures, progress
+from denpa.cli import figures, online, progress
 from denpa.cli.arguments import RUNS, run_argument, runs_folder
 from denpa.cli.data import settings, table_options
 from denpa.errors import EXIT_INTERRUPTED, DenpaError, UsageError
@@ -78,6 +78,7 @@ def units(ctx: click.Context, param: click.Parameter, text: str) -> tuple[int, .
     show_default=True,
     help="Keep the rows on the disk (auto: of a table that would fill the memory).",
 )
+@click.option("--online", is_flag=True, help="Learn from rows one by one as they come; SOURCE - is the standard input.")
 @click.option("--out", type=click.Path(path_type=Path), help=f"The run folder.  [default: a new one in {RUNS}/]")
 @quiet
 def train(source: str, out: Path | None, quiet: bool, hidden: Any, header: bool | None, **options: Any) -> int:
@@ -93,6 +94,8 @@ def train(source: str, out: Path | None, quiet: bool, hidden: Any, header: bool 
 
     config = Config(source=source, hidden=hidden, **settings(header, **options))
     say = _teller(quiet)
+    if config.online:
+        return online.train(config, out or fresh_folder(runs_folder(), source), quiet, command_line())
     data = read(source, config.target, config.task, config.options(), stream=config.stream, say=say)
     out = out or fresh_folder(runs_folder(), source)
     shape = "×".join(map(str, data.image_shape)) if data.image_shape else f"{data.features} columns"
@@ -110,8 +113,11 @@ def train(source: str, out: Path | None, quiet: bool, hidden: Any, header: bool 
 @quiet
 def resume(run: Path, epochs: int | None, anyway: bool, quiet: bool) -> int:
     """Continue RUN, however it ended, to the bits of a run that was never interrupted."""
+    from denpa.train.run import Run
     from denpa.train.training import resume as go
 
+    if Run(run).config.online:
+        return online.resume(run, anyway, quiet)
     return _run(lambda **hooks: go(run, epochs=epochs, anyway=anyway, say=_teller(quiet), **hooks), run, quiet)
 
 

@@ -30,8 +30,9 @@ class Config:
     """What was asked for, resolved: a run with equal settings, data and machine has equal bits.
 
     source, stream, target, task: as for `data.read`.  online: learn from the rows one by one as they come.
-    schema: a schema.toml whose decisions hold; drop, types ("age=category"), na, weight, group, time: what is said of columns besides; sep, encoding, header ("auto", "yes" or
-    "no"): how a table of text is written.  hidden: units of the hidden layers.  learning_rate: None takes the
+    schema: a schema.toml whose decisions hold; drop, types ("age=category"), na, weight, group, time: what is said of
+    columns besides; sep, encoding, header ("auto", "yes" or "no"): how a table of text is written.
+    hidden: units of the hidden layers.  learning_rate: None takes the
     optimiser's own.  class_weight: "none", "balanced", or a number for each of some classes.
     valid, test: fractions of the rows that are kept out.  clip: largest global gradient norm,
     0 for none.  threads: of the linear algebra library, 0 to choose by the size of a step.  checkpoint_seconds: the

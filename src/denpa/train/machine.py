@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -95,3 +95,19 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """One line for each fact that is not as it was."""
     keys = sorted(before.keys() | now.keys())
     return [f"{key}: {before.get(key)} then, {now.get(key)} now" for key in keys if before.get(key) != now.get(key)]
+
+
+def check_same(before: Mapping[str, Any], engine: str, threads: int, anyway: bool, warn: Callable[[str], None]) -> None:
+    """Equal bits need equal libraries, processor family and threads.
+
+    UsageError where they changed; anyway: a warning for each.  before: facts of a checkpoint, {} for none.
+    """
+    changed = differences(before, {**facts(engine), "threads": threads}) if before else []
+    if changed and not anyway:
+        raise UsageError(
+            "this is not the machine or the software that the run was trained on: its last bits may come out different",
+            got="; ".join(changed),
+            fix="go back to what it was, or accept that with --anyway",
+        )
+    for line in changed:
+        warn(f"resumed on another machine or software, the bits may differ: {line}")
