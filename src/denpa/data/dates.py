@@ -73,4 +73,5 @@ def days_of(values: npt.NDArray[np.datetime64]) -> npt.NDArray[np.float64]:
 
 def date_of(day: float) -> str:
     """Day 0 as 1970-01-01; a fraction is left out."""
-    return datetime.fromordinal(int(day // 1) + _EPOCH).date().isoformat()
+    ordinal = min(max(int(day // 1) + _EPOCH, 1), datetime.max.toordinal())  # an offset may lead a day further
+    return datetime.fromordinal(ordinal).date().isoformat()

@@ -107,7 +107,7 @@ def read_like(
         with opened(source) as file:
             kind = _kind(file)
             if kind == "csv":
-                layout = Layout(inputs.table, inputs.na, targets.columns, classes)
+                layout = Layout(inputs.table, inputs.na, targets.columns, classes, labels=bool(targets.labels))
                 return read_table_like(CsvSource(file, dialect), layout)
             _check_unnamed(inputs, file.where)
             return read_npz_like(file, classes) if kind == "npz" else read_file_like(file, classes)

@@ -123,7 +123,7 @@ def profile(source: TableSource, options: Options, *, target: bool = True) -> Sc
 
 def _scan(source: TableSource, options: Options, kinds: Mapping[str, str]) -> list[ColumnScan]:
     width = len(source.names)
-    limit, keys, words = min(VALUES, max(128, ALL_VALUES // width)), max(1 << 16, KEYS // width), frozenset(options.na)
+    limit, keys, words = min(VALUES, max(128, ALL_VALUES // width)), max(1024, KEYS // width), frozenset(options.na)
     counted = [VALUES if kinds.get(name) in ("target", "category") else limit for name in source.names]
     scans = [ColumnScan(words, most, Distinct(keys)) for most in counted]
     for piece in source.chunks():

@@ -67,6 +67,7 @@ class Layout:
     group: str | None = None
     time: str | None = None
     dates: bool = False  # times are dates
+    labels: bool = False  # the targets are 0 and 1, several at once
 
     @classmethod
     def of(cls, schema: Schema) -> Layout:
@@ -81,6 +82,7 @@ class Layout:
             targets[0].values if schema.task == "classification" else None,
             **named,
             dates=time is not None and time.dates,
+            labels=schema.task == "multilabel",
         )
 
     @property
@@ -201,7 +203,7 @@ def read_table(source: TableSource, options: Options, schema: Schema | None = No
         columns=tuple(column.name for column in layout.inputs),
         target_name=", ".join(layout.targets),
         classes=layout.classes,
-        labels=layout.targets if schema.task == "multilabel" else None,
+        labels=layout.targets if layout.labels else None,
         target_names=layout.targets if len(targets) > 1 else (),
         task_reason=schema.task_reason,
         source=source.where,
@@ -228,6 +230,7 @@ def read_table_like(source: TableSource, layout: Layout) -> Dataset:
         columns=tuple(column.name for column in layout.inputs),
         target_name=names,
         classes=layout.classes,
+        labels=layout.targets if layout.labels else None,
         target_names=layout.targets if len(layout.targets) > 1 else (),
         task_reason=("classes" if layout.classes is not None else "numbers") + ", as in the training data",
         source=source.where,
