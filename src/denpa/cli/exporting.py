@@ -52,7 +52,7 @@ def _checked(model: Predictor, out: Path, source: str) -> int:
     found = check_onnx(model, out, source)
     labels = f", {found.labels:,} other classes" if model.targets.kind == "classes" else ""
     verdict = "agrees" if found else "does not agree"
-    difference = f"largest difference {found.difference:.1e} (at most {TOLERANCE:.0e})"
+    difference = f"largest difference {found.difference:.1e} of the largest logit (at most {TOLERANCE:.0e})"
     click.echo(f"onnxruntime {verdict} on {found.rows:,} rows: {difference}{labels}")
     return 0 if found else 1
 
