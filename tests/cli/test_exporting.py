@@ -47,7 +47,11 @@ def test_there_and_back(run: Path, rows: Path, tmp_path: Path, capfd: pytest.Cap
     code, out, _ = denpa("import", tmp_path / "m.onnx", "-o", tmp_path / "m.safetensors", capfd=capfd)
     assert code == 0
     assert "12-16-8-3 (relu, relu, softmax), 3 classes, target 'cluster'" in out
-    assert "note: output 'label' left out" in out
+    assert "note" not in out
+    other = tmp_path / "other.safetensors"
+    code, out, _ = denpa("import", tmp_path / "m.onnx", "-o", other, "--target", "kind", capfd=capfd)
+    assert code == 0
+    assert "target 'kind'\nnote: output 'label' left out" in out
     first = denpa("predict", run, rows, "--proba", capfd=capfd)
     assert first == denpa("predict", tmp_path / "m.safetensors", rows, "--proba", capfd=capfd)
     assert first[1].startswith("cluster,p(a)")
