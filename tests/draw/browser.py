@@ -79,7 +79,8 @@ class Browser:
         self.requests.clear()
         self.errors.clear()
         self.loaded = False
-        self.call("Page.navigate", url=page.as_uri())
+        gone = self.call("Page.navigate", url=page.as_uri()).get("errorText")
+        assert not gone, f"{page}: {gone}"
         while not self.loaded:
             self._next()
         self.ask("1")  # and whatever happened meanwhile

@@ -78,11 +78,11 @@ def test_a_log_axis_spaces_powers_of_ten_evenly() -> None:
 
 
 def test_series_differ_without_colour() -> None:
-    root = parse(line(*[[1.0 + i, 2.0 + i] for i in range(8)]))
+    root = parse(line(*[[1.0 + i, 2.0 + i] for i in range(20)]))
     lines = [(g.find("polyline"), g.find("path")) for g in root.iter("g")]
     styles = {(a.get("stroke-dasharray"), b.get("d")) for a, b in lines if a is not None and b is not None}
-    assert len(styles) == 8
-    assert {f"s{i}" for i in range(8)} <= set(texts(root))
+    assert len(styles) == 20
+    assert {f"s{i}" for i in range(20)} <= set(texts(root))
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from tests.train.records import classification, history, regression
 
 from denpa.draw import html, plots, text
 from denpa.draw.markup import plain
+from denpa.draw.png import to_bytes
 from denpa.explain.charts import HeatMap, Histogram, LineChart, Scatter, Thumbnails
 from denpa.explain.document import Document, Number, Picture, Section, T, Table, Text, in_language, walk
 from denpa.train.record import RunRecord
@@ -147,6 +148,15 @@ def test_images_are_shown_with_their_labels() -> None:
     assert [line.en for line in strip.images[0].lines] == ["true: zero", "predicted: one", "probability 90.0 %"]
     assert [line.ja for line in strip.images[0].lines][:2] == ["正解：zero", "予測：one"]
     assert len(tree.all("image")) == 3
+
+
+def test_images_of_small_whole_numbers_are_stretched_to_white() -> None:
+    """scikit-learn's digits are bytes of 0 … 16: as bytes of 0 … 255 they would be black on black."""
+    record = classification()
+    few = [replace(item, inputs=np.asarray(item.inputs).astype(np.uint8)) for item in record.misclassified]
+    document, _ = shown(replace(record, misclassified=tuple(few)))
+    (strip,) = charts(section(document, "misclassified"), Thumbnails)
+    assert max(to_bytes(i.pixels, i.low, i.high).max() for i in strip.images) == 255
 
 
 def test_a_table_of_rows_where_they_are_no_images() -> None:

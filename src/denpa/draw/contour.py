@@ -10,7 +10,7 @@ import numpy.typing as npt
 from denpa.draw.axes import Axis, linear_ticks
 from denpa.draw.chart_parts import FONT, WIDTH, axis_titles, canvas, frame, label, left_margin, marker
 from denpa.draw.heatmap import BLUE
-from denpa.draw.linechart import DASHES, LEGEND_ROW
+from denpa.draw.linechart import LEGEND_ROW, dash
 from denpa.draw.markup import Markup, element, width
 from denpa.draw.png import data_uri
 from denpa.draw.thinning import thin_line
@@ -106,7 +106,7 @@ def _track(track: Track, index: int, x: Axis, y: Axis) -> Markup:
     pixels = [(x.at(points[i][0]), y.at(points[i][1])) for i in kept]
     line = " ".join(f"{a:.1f},{b:.1f}" for a, b in pixels)
     dots = [marker(index, a, b) for a, b in pixels[:: max(1, len(pixels) // SHOWN)]]
-    path = element("polyline", points=line, stroke_dasharray=DASHES[index % len(DASHES)])
+    path = element("polyline", points=line, stroke_dasharray=dash(index))
     return element("g", path, *dots, class_=f"series g{index % 8}")
 
 
@@ -127,7 +127,7 @@ def draw(chart: Contour, *, language: Language | None = None, name: str = "") ->
     parts += [_height(pieces, level, i, x, y, language) for i, (level, pieces) in enumerate(named)]
     for i, track in enumerate(chart.tracks):
         at = 4 + LEGEND_ROW * (i + 0.5)
-        sample = element("line", x1=8, x2=42, y1=at, y2=at, stroke_dasharray=DASHES[i % len(DASHES)])
+        sample = element("line", x1=8, x2=42, y1=at, y2=at, stroke_dasharray=dash(i))
         parts.append(element("g", sample, marker(i, 25, at), class_=f"series g{i % 8}"))
         parts.append(label(track.name, 50, at + 4, language=language))
     below = y.start + 38

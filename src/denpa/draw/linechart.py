@@ -31,6 +31,11 @@ ODD_NAMES = {
 ABOVE = ("nan", "high")  # marked in the strip above the plot, the others below
 
 
+def dash(index: int) -> str | None:
+    """The dashes of the index-th line; each round of colours has them in another order."""
+    return DASHES[(index + index // len(DASHES)) % len(DASHES)]
+
+
 def odd_kind(value: float, log: bool) -> str | None:
     """Why a value has no place on the axis: a key of ODD_NAMES; None for an ordinary value."""
     if math.isnan(value):
@@ -81,7 +86,7 @@ def _draw_line(line: Line, x: Axis, y: Axis, count: int) -> Markup:
         pixels = [(x.at(a), y.at(b)) for a, b in run]
         if len(pixels) > 1:
             path = " ".join(f"{a:.1f},{b:.1f}" for a, b in pixels)
-            parts.append(element("polyline", points=path, stroke_dasharray=DASHES[line.index % len(DASHES)]))
+            parts.append(element("polyline", points=path, stroke_dasharray=dash(line.index)))
             dots += pixels
         else:
             lone += pixels  # a point between two odd ones has no line to be seen by
@@ -144,7 +149,7 @@ def _legend(lines: Sequence[Line], top: float, language: Language | None) -> tup
     odd = sorted({kind for line in lines for kind, _ in line.runs if kind}, key=list(ODD_NAMES).index)
     entries: list[tuple[Markup, Words]] = []
     for line in lines:
-        sample = element("line", x1=0, x2=34, y1=0, y2=0, stroke_dasharray=DASHES[line.index % len(DASHES)])
+        sample = element("line", x1=0, x2=34, y1=0, y2=0, stroke_dasharray=dash(line.index))
         entries.append((element("g", sample, marker(line.index, 17, 0), class_=line.class_), line.name))
     entries += [(element("g", odd_mark(kind, 17, 0), class_="series v1"), ODD_NAMES[kind]) for kind in odd]
     parts: list[Markup] = []

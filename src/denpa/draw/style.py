@@ -139,7 +139,7 @@ table{border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums
 caption,summary{text-align:left;color:var(--muted);font-size:.9rem;padding:4px 0}
 summary{cursor:pointer}
 th,td{padding:4px 12px;border-bottom:1px solid var(--rule);text-align:left;vertical-align:top;max-width:30em;\
-overflow-wrap:anywhere}
+overflow-wrap:break-word}
 thead th{border-bottom:2px solid var(--rule);white-space:nowrap}
 tbody th{font-weight:500}
 .number{text-align:right;white-space:nowrap}

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from denpa.draw.axes import linear_ticks
 from denpa.draw.chart_parts import FONT, WIDTH, canvas, label, marker
-from denpa.draw.linechart import DASHES, LEGEND_ROW
+from denpa.draw.linechart import LEGEND_ROW, dash
 from denpa.draw.markup import Markup, element, join, width
 from denpa.draw.style import TINTS
 from denpa.draw.thinning import thin_line
@@ -179,8 +179,8 @@ def _track(track: Track, index: int, scene: Scene) -> Markup:
     for hidden, group in groupby(range(len(fine) - 1), key=lambda k: seen[k] or seen[k + 1]):
         run = list(group)
         line = " ".join("{:.1f},{:.1f}".format(*scene.at(fine[k])) for k in [*run, run[-1] + 1])
-        dash = "1 4" if hidden else DASHES[index % len(DASHES)]
-        parts.append(element("polyline", points=line, stroke_dasharray=dash, opacity=0.7 if hidden else None))
+        broken = "1 4" if hidden else dash(index)
+        parts.append(element("polyline", points=line, stroke_dasharray=broken, opacity=0.7 if hidden else None))
     dots = [_point(p) for p in points[:: max(1, len(points) // MARKED)]]
     parts += [marker(index, *scene.at(p)) for p in dots if not scene.hidden(p)]
     return element("g", *parts, class_=f"series g{index % 8}")
@@ -195,7 +195,7 @@ def _legend(chart: Surface, top: float | None, language: Language | None) -> tup
     parts: list[Markup] = []
     for i, track in enumerate(chart.tracks):
         at = 4 + LEGEND_ROW * (i + 0.5)
-        sample = element("line", x1=8, x2=42, y1=at, y2=at, stroke_dasharray=DASHES[i % len(DASHES)])
+        sample = element("line", x1=8, x2=42, y1=at, y2=at, stroke_dasharray=dash(i))
         parts.append(element("g", sample, marker(i, 25, at), class_=f"series g{i % 8}"))
         parts.append(label(track.name, 50, at + 4, language=language))
     notes = [_HIDDEN] if chart.tracks else []

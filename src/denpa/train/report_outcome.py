@@ -218,7 +218,8 @@ def outcome(record: RunRecord) -> Section:
 def _images(record: RunRecord, names: tuple[str, ...]) -> Picture:
     """All images on one grey scale: the smallest value of the sample black, the largest white."""
     chosen = record.misclassified[:IMAGES]
-    arrays = [np.asarray(item.inputs).reshape(record.data.image_shape or ()) for item in chosen]
+    # as floats: bytes would be drawn as 0 … 255, and there are images of 0 … 16
+    arrays = [np.asarray(item.inputs, np.float64).reshape(record.data.image_shape or ()) for item in chosen]
     finite = np.concatenate([a[np.isfinite(a)].ravel() for a in arrays])
     low, high = min(0.0, float(finite.min(initial=0.0))), float(finite.max(initial=0.0)) or 1.0
 
