@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ast
+import io
 import math
+import re
 import subprocess
 import sys
+import tokenize
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,7 @@ import pytest
 
 import denpa as dp
 from denpa.errors import UsageError
-from denpa.explain import loops_functions, loops_math
+from denpa.explain import loops_functions, loops_math, loops_words
 from denpa.explain.loops import MAX_NUMBERS, loops
 from denpa.explain.loops_operations import lines_of
 from denpa.explain.notation import PROFILES
@@ -334,3 +337,48 @@ def test_a_wrong_formula_in_the_program_shows(
     found = dp.backward(dp.squared_error(model(x), t))
     W = model.parameters()["0.weight"]
     assert np.abs(gradients(printed, "0.weight", W.shape) - found[W]).max() > 1e-6
+
+
+# -- Japanese ----------------------------------------------------------------------------------------------------------
+def words_of(program: str) -> list[str]:
+    """Comments and docstrings."""
+    tokens = tokenize.generate_tokens(io.StringIO(program).readline)
+    texts = [
+        t.string for t in tokens if t.type == tokenize.COMMENT or (t.type == tokenize.STRING and '"""' in t.string)
+    ]
+    return [line for text in texts for line in text.split("\n") if line.strip('"# ')]
+
+
+def run_code(program: str) -> list[str]:
+    """What runs: everything but comments and docstrings."""
+    tokens = tokenize.generate_tokens(io.StringIO(program).readline)
+    return [t.string for t in tokens if t.type not in (tokenize.COMMENT, tokenize.NL) and '"""' not in t.string]
+
+
+@pytest.mark.parametrize("hidden", ["relu", "sigmoid", "tanh", "leaky_relu", "elu", "gelu", "softplus", "identity"])
+def test_a_program_in_japanese_differs_in_its_words_only(hidden: str) -> None:
+    rng = np.random.default_rng(0)
+    network = Network([3, 4, 2], hidden=hidden, output="softmax", dropout=0.5, seed=0)
+    x, t = rng.normal(size=(5, 3)), rng.integers(0, 2, 5)
+    for key in ("000", "001", "002", "003", "pytorch"):
+        english, japanese = (loops(network, x, t, notation=key, lang=lang) for lang in ("en", "ja"))
+        assert run_code(english) == run_code(japanese)
+        for line in words_of(japanese):
+            assert re.search(r"[ぁ-んァ-ン一-龥]", line) or re.fullmatch(r"# .*: ?[xtWb]\d*(\[\w\])+", line), line
+
+
+def test_every_helper_of_a_program_is_told_in_japanese() -> None:
+    """Each function that a program may bring along has its docstring in the table."""
+    texts = re.findall(r'^    """(.*)"""$', "\n".join(loops_math.SOURCES.values()), flags=re.M)
+    assert len(texts) > 10
+    for text in [*texts, *loops_functions._PRESENT.values()]:
+        assert text in loops_words._DOCS
+    graph = dp.trace(
+        lambda x, W: (dp.softmax(x @ W)[0] * dp.erf(x[0, :2]).max()).sum(), np.ones((2, 3)), np.ones((3, 2))
+    )
+    english, japanese = loops(graph), loops(graph, lang="ja")
+    assert run_code(english) == run_code(japanese)
+    assert "順伝播" in japanese
+    assert "all elements" not in japanese
+    with pytest.raises(UsageError, match="language"):
+        loops(graph, lang="fr")

@@ -80,7 +80,7 @@ def explain(
         raise UsageError("the loss of which row?", want="--row N, from 0", fix="--row 0")
     data = sample(run, rows, part=part, source=source)
     if loops is not None:
-        program = write_loops(data.network, data.x, data.t, notation=chosen)
+        program = write_loops(data.network, data.x, data.t, notation=chosen, lang="ja" if lang == "ja" else "en")
         durable.write(loops, program.encode("utf-8"), what="the program")
         click.echo(f"{loops}", err=name is not None)
     if name is not None:

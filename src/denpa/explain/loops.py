@@ -17,9 +17,11 @@ import numpy as np
 from denpa.arrays import Array
 from denpa.errors import UsageError, user_line
 from denpa.explain import loops_functions, loops_math
+from denpa.explain.loops_words import in_japanese
 from denpa.explain.notation import Notation, notation as find_notation
 from denpa.explain.step import LayerStep, Step, record_step
 from denpa.explain.subject import one_row
+from denpa.explain.words import LANGUAGES, Language
 from denpa.graph import Graph, Tensor
 from denpa.tree import is_model
 
@@ -38,14 +40,18 @@ def loops(
     notation: str | Notation = "001",
     loss: str | None = None,
     reduction: str | None = None,
+    lang: Language = "en",
 ) -> str:
     """The text of a Python program that computes the step of these samples forward and backward, element by element.
 
     network_or_graph: a Network, a Sequential with its loss (and reduction), or a Graph or Tensor of shape () with its
     values.  x (batch, n_in), t, row: as for `explain`.  notation: letters, layer numbers and the symbols in comments.
+    lang: "en" or "ja", of the comments.
     Agrees with the library in float64 to some 1e-13 of the largest gradient.  UsageError when there are more than
     MAX_NUMBERS numbers to write, a value is not finite, or an operation has no loops.
     """
+    if lang not in LANGUAGES:
+        raise UsageError("unknown language", where=user_line(), got=repr(lang)[:60], want=" or ".join(LANGUAGES))
     if is_model(network_or_graph):
         if x is None or t is None:
             raise UsageError(
@@ -58,7 +64,8 @@ def loops(
         with np.errstate(all="ignore"):  # check_size says what is not finite
             step = record_step(network_or_graph.with_parameters(values), x, t, loss=loss, reduction=reduction)
         chosen = find_notation(notation).bound(step.depth, {layer.layer: layer.name for layer in step.layers})
-        return _Program(step, chosen).text()
+        text = _Program(step, chosen).text()
+        return in_japanese(text, chosen) if lang == "ja" else text
     if not isinstance(network_or_graph, (Graph, Tensor)) or x is not None or t is not None or row is not None:
         raise UsageError(
             "loops are written for a network with x and t, or for a recorded Graph alone",
@@ -67,7 +74,8 @@ def loops(
         )
     from denpa.explain.loops_graph import program
 
-    return program(network_or_graph if isinstance(network_or_graph, Graph) else Graph(network_or_graph))
+    text = program(network_or_graph if isinstance(network_or_graph, Graph) else Graph(network_or_graph))
+    return in_japanese(text) if lang == "ja" else text
 
 
 def check_size(arrays: Sequence[Array]) -> None:
