@@ -175,7 +175,8 @@ def value_and_grad(f: Callable[..., Any], wrt: ArgNums = 0, *, has_aux: bool = F
     """x ↦ (f(x), ∇f(x)).  f must return one number of shape () (with has_aux, a pair of it and anything else).
 
     wrt: position or name of the argument, or several.  DTypeError for integer arguments, GradientError for a result of
-    another shape.
+    another shape.  Arrays give arrays.  Tensors give Tensors, and so does a function that uses Tensors with a gradient
+    from outside, such as a network's parameters: the result can then be differentiated by those.
     """
 
     @wraps(f)
