@@ -10,10 +10,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from denpa.arrays import Array
-from denpa.data import Dataset, stream
+from denpa.data import Dataset
+from denpa.data.shuffle import sample
 from denpa.errors import ModelFileError
 from denpa.explain.doctor import MOST_ROWS, Diagnosis, doctor
 from denpa.explain.doctor_curves import curve_of, of_curve
@@ -98,8 +97,7 @@ def findings(run: Run) -> tuple[Finding, ...]:
 
 def sample_rows(run: Run, prepared: Parts, most: int) -> Array:
     """Training rows drawn by the run's seed, ascending."""
-    train = prepared.train
-    return train[np.sort(stream(run.config.seed, "sample").permutation(len(train))[:most])]
+    return sample(prepared.train, run.config.seed, most)
 
 
 def doctor_of(run: Run, network: Network, prepared: Parts) -> Diagnosis:

@@ -9,17 +9,18 @@ from typing import Any
 import numpy as np
 
 from denpa.data import TargetEncoding, stream
+from denpa.data.shuffle import sample
 from denpa.explain.words import T, Words
 from denpa.train import machine, scores
 from denpa.train.config import Config
 from denpa.train.doctor import doctor_of
 from denpa.train.gradient_check import ROWS, check_network
 from denpa.train.inside import inside_of
-from denpa.train.metrics import Evaluation
+from denpa.train.metrics import Evaluation, counts_of
 from denpa.train.parts import Parts
 from denpa.train.record import DataSummary, Epoch, GradientCheck, Misclassified, NetworkSpec, RunRecord
 from denpa.train.scores import Curve
-from denpa.train.training import Trained
+from denpa.train.training import Trained, evaluated_rows
 
 SHOWN_MISTAKES = 40
 CURVES = 8  # classes with a ROC curve: the styles that can be told apart
@@ -115,31 +116,30 @@ def _sample(seed: int, n: int, most: int) -> Any:
 def _mistakes(trained: Trained, evaluation: Evaluation, wrong: Any) -> tuple[Misclassified, ...]:
     """Most confident mistakes first; the first rows first among equals."""
     data, inputs = trained.parts.data, trained.parts.inputs
-    source = data.test.inputs if data.test is not None else data.inputs[_evaluated_rows(trained)]
     confidence = evaluation.outputs[wrong, evaluation.predictions[wrong]]
     chosen = wrong[np.argsort(-confidence, kind="stable")[:SHOWN_MISTAKES]]
+    if data.test is not None:
+        source = data.test.inputs[chosen]
+    else:
+        source = data.inputs[evaluated_rows(trained.parts, trained.evaluated_on)[chosen]]
     return tuple(
         Misclassified(
             row=int(i),
-            inputs=inputs.readable(source[i]).reshape(inputs.image_shape or (-1,)),
+            inputs=inputs.readable(values).reshape(inputs.image_shape or (-1,)),
             true=int(evaluation.targets[i]),
             predicted=int(evaluation.predictions[i]),
             probability=float(evaluation.outputs[i, evaluation.predictions[i]]),
             true_probability=float(evaluation.outputs[i, evaluation.targets[i]]),
         )
-        for i in chosen.tolist()
+        for i, values in zip(chosen.tolist(), source, strict=True)
     )
-
-
-def _evaluated_rows(trained: Trained) -> Any:
-    return getattr(trained.parts, trained.evaluated_on)
 
 
 def _data(parts: Parts, test: Evaluation | None) -> DataSummary:
     data, targets = parts.data, parts.targets
     counts = None
     if targets.kind == "classes":
-        counts = tuple(np.bincount(data.targets[parts.train], minlength=targets.outputs).tolist())
+        counts = tuple(counts_of(data.targets, parts.train, targets.outputs).tolist())
     own = len(data.test) if data.test is not None else 0
     return DataSummary(
         source=data.source,
@@ -196,7 +196,7 @@ def _epoch(row: dict[str, Any]) -> Epoch:
 
 def _check(trained: Trained) -> GradientCheck:
     parts = trained.parts
-    rows = parts.train[_sample(trained.config.seed, len(parts.train), ROWS)]
+    rows = sample(parts.train, trained.config.seed, ROWS)
     return check_network(trained.model.network, parts.x[rows], parts.t[rows], trained.config.seed)
 
 
