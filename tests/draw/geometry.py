@@ -7,6 +7,7 @@ from itertools import combinations, pairwise
 
 import numpy as np
 
+from denpa.draw.markup import width
 from denpa.draw.scene import Scene
 
 Rectangle = tuple[str, float, float, float, float]  # name, left, top, right, bottom
@@ -18,11 +19,13 @@ def rectangles(scene: Scene) -> list[Rectangle]:
     for box in scene.boxes:
         found.append((f"box {box.key}", *_around(box.x, box.y, box.width, box.height)))
         if box.caption:
-            found.append(
-                (f"caption {box.key}", box.x - 4, box.y + box.height / 2 + 2, box.x + 4, box.y + box.height / 2 + 15)
-            )
+            across, under = width(box.caption, 11.5), box.y + box.height / 2
+            left = box.x - across / 2 if box.caption_left is None else box.caption_left
+            found.append((f"caption {box.key}", left, under + 4, left + across, under + 14))
     found += [(f"pill {p.key}", p.x, p.y, p.x + p.width, p.y + p.height) for p in scene.pills]
-    found += [(f"bead {b.key}", *_around(b.x, b.y, 2 * b.radius, 2 * b.radius + 28)) for b in scene.beads]
+    for b in scene.beads:
+        across = max(2 * b.radius, *(width(row.text, 11.5) for row in (b.value, b.gradient)))
+        found.append((f"bead {b.key}", *_around(b.x, b.y, across, 2 * b.radius + 24)))
     return found
 
 

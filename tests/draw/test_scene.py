@@ -36,6 +36,9 @@ def scenes() -> dict[str, Scene]:
     made["layers open"] = dp.draw(net, x, t, expand=["layer2", "layer 3"]).scene
     made["operations open"] = dp.draw(net, x, t, zoom="operations", expand=["layer1", "layer3"]).scene
     made["arrays"] = dp.draw(net, x, t, collapse=False, local=True).scene
+    for notation in ("003", "pytorch"):  # whose names are long
+        for zoom in ("layers", "units", "operations"):
+            made[f"{zoom} {notation}"] = dp.draw(net, x, t, zoom=zoom, collapse=False, notation=notation).scene
     made["arrays summary"] = dp.draw(net, x, t, collapse=False, tensors="summary").scene
     wide, x, t = mlp([64, 32, 10])
     made["wide units"] = dp.draw(wide, x, t, zoom="units", notation="pytorch").scene

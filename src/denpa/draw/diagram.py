@@ -99,7 +99,10 @@ def measure(item: Item, links: Sequence[Link]) -> Measured:
     width, height = _box_size(item, ins)
     below = 16.0 if item.caption else 0.0
     edge = 5.0 if item.kind in ("parameter", "group") else 0.0  # the diamond, the tab
-    half = max(width / 2, text_width(item.caption, SMALL) / 2 if item.caption else 0.0)
+    half, beside = width / 2, width / 2
+    if item.caption:
+        across = text_width(item.caption, SMALL)
+        half, beside = (half, across - half) if wide_caption(across, width) else (max(half, across / 2),) * 2
     left = width / 2 + (ARROW + max(w for w, _ in pills) if pills else 0.0)
     right = width / 2 + (2 * bead_half(item) + 12.0 if item.bead else 0.0)
     bead = RADIUS + 15.0 if item.bead else 0.0
@@ -109,7 +112,7 @@ def measure(item: Item, links: Sequence[Link]) -> Measured:
         height,
         Size(
             max(left, half),
-            max(right, half),
+            max(right, beside),
             max(height / 2 + edge, above, bead),
             max(height / 2 + below, under, bead),
             ins,
@@ -117,6 +120,11 @@ def measure(item: Item, links: Sequence[Link]) -> Measured:
         ),
         pills,
     )
+
+
+def wide_caption(across: float, box: float) -> bool:
+    """Whether a caption, centred below its box, would reach the pills at the left; it then starts at the box's side."""
+    return across > box + 2 * ARROW - 4.0
 
 
 def ports(heights: Sequence[float], least: float = PORT) -> tuple[float, ...]:
@@ -181,14 +189,19 @@ def scale(links: Sequence[Link]) -> Scale:
     return Scale(largest, max(2.0, math.log10(largest / min(seen)) if seen else 0.0))
 
 
+def _box(i: Item, m: Measured, x: float, y: float) -> Box:
+    wide = wide_caption(text_width(i.caption, SMALL), m.width)
+    start = x - m.width / 2 if wide else None
+    return Box(
+        i.key, i.kind, x, y, m.width, m.height, i.title, i.lines, i.caption, i.forward, i.backward, i.exact, start
+    )
+
+
 def _scene(diagram: Diagram, measured: list[Measured], layout: Layout, frames: Mapping[str, Rectangle]) -> Scene:
     widths = scale(diagram.links)
     dx = dy = MARGIN
     at = [(x + dx, y + dy) for x, y in zip(layout.x, layout.y, strict=True)]
-    boxes = tuple(
-        Box(i.key, i.kind, x, y, m.width, m.height, i.title, i.lines, i.caption, i.forward, i.backward, i.exact)
-        for i, m, (x, y) in zip(diagram.items, measured, at, strict=True)
-    )
+    boxes = tuple(_box(i, m, x, y) for i, m, (x, y) in zip(diagram.items, measured, at, strict=True))
     pills = []
     for link in diagram.links:
         if link.rows:

@@ -74,6 +74,7 @@ class Box:
     forward: int = 0
     backward: int | None = None
     exact: str = ""
+    caption_left: float | None = None  # where a caption much wider than its box starts; None: centred below it
 
 
 @dataclass(frozen=True, slots=True)

@@ -177,7 +177,8 @@ def _box(box: Box, scene: Scene) -> Markup:
         parts.append(element("path", class_="tab", d=f"M{attribute(left + 8)} {attribute(top)}v-5h34v5"))
     parts += _box_text(box, scene)
     if box.caption:
-        parts.append(_text(box.x, box.y + box.height / 2 + 9.0, box.caption, SMALL, class_="caption"))
+        x, anchor = (box.x, "middle") if box.caption_left is None else (box.caption_left, "start")
+        parts.append(_text(x, box.y + box.height / 2 + 9.0, box.caption, SMALL, anchor, class_="caption"))
     now = bool(scene.step) and scene.step in (box.forward, box.backward)
     class_ = f"{box.kind} now" if now else _class(scene, box.kind, box.forward)
     return element(

@@ -175,7 +175,8 @@ def _node(box: Box, scene: Scene) -> list[str]:
     lines.append(_text(box.x, y, box.title))
     lines += _rows(box.lines, box.x, box.y - tall / 2 + (18.0 if box.title else 0.0), scene)
     if box.caption:
-        lines.append(_text(box.x, box.y + box.height / 2 + 9, box.caption, "denpa-muted"))
+        x, anchor = (box.x, "center") if box.caption_left is None else (box.caption_left, "west")
+        lines.append(_text(x, box.y + box.height / 2 + 9, box.caption, "denpa-muted", anchor))
     return lines
 
 
