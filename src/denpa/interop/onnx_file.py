@@ -19,6 +19,7 @@ from denpa import tensorfile
 from denpa.arrays import Array
 from denpa.data.files import shown, shown_path
 from denpa.errors import ModelFileError, require
+from denpa.interop.onnx_wire import check_wire
 
 LARGEST = (1 << 31) - 1  # bytes: a protobuf message ends there
 MOST_NODES = 100_000
@@ -50,6 +51,7 @@ def read_onnx(path: str | Path) -> OnnxFile:
     where = shown_path(path)
     _check_size(path, where)
     data = tensorfile.read_bytes(path, "ONNX file")
+    check_wire(data, where)
     model = onnx.ModelProto()
     try:
         model.ParseFromString(data)
@@ -65,8 +67,6 @@ def read_onnx(path: str | Path) -> OnnxFile:
     if len(graph.node) > MOST_NODES:
         raise ModelFileError("the graph is too large", where=where, got=f"{len(graph.node):,} nodes",
                              want=f"at most {MOST_NODES:,}")  # fmt: skip
-    if graph.sparse_initializer:
-        raise ModelFileError("sparse constants cannot be read", where=where, want="ordinary initializers")
     constants: dict[str, Array] = {}
     for tensor in graph.initializer:
         if not tensor.name or tensor.name in constants:
