@@ -30,6 +30,10 @@ def figures(p: Progress) -> str:
         if f"{name}_loss" in row:
             share = row.get(f"{name}_accuracy")
             parts.append(f"{name} {row[f'{name}_loss']:.4f}" + (f" ({share:.1%})" if share is not None else ""))
+        if f"{name}_loss_unweighted" in row:
+            share = row.get(f"{name}_accuracy_unweighted")
+            text = f"{row[f'{name}_loss_unweighted']:.4f}" + (f" ({share:.1%})" if share is not None else "")
+            parts.append(f"unweighted {text}")
     speed = row.get("rows_per_second", p.rows_per_second)
     if speed:
         parts.append(f"{_thousands(speed)} rows/s")

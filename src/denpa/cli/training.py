@@ -56,6 +56,9 @@ def units(ctx: click.Context, param: click.Parameter, text: str) -> tuple[int, .
 @click.option(
     "--clip", type=float, default=0.0, show_default=True, help="Largest norm of the whole gradient; 0 for none."
 )
+@click.option(
+    "--class-weight", default="none", show_default=True, help="balanced, or what rows of a class count for: yes=3,no=1."
+)
 @click.option("--schedule", default="constant", show_default=True, help="constant, cosine, step:30:0.1, …")
 @click.option("--batch-size", type=int, default=100, show_default=True)
 @click.option("--epochs", type=int, default=20, show_default=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -49,10 +50,12 @@ def expand(rows: Array, cells: Sequence[InputColumn], mean: npt.NDArray[np.float
     return out
 
 
-def fit(inputs: Array, rows: Array | None, cells: Sequence[InputColumn]) -> tuple[Floats, Floats, list[int], list[int]]:
+def fit(
+    inputs: Array, rows: Array | None, cells: Sequence[InputColumn], weights: Array | None = None
+) -> tuple[Floats, Floats, list[int], list[int]]:
     """Mean and deviation of each feature, (features,); which numbers are constant; which slots no row has.
 
-    Slots are not scaled: mean 0, deviation 1.
+    Slots are not scaled: mean 0, deviation 1.  weights: as of `moments`.
     """
     plain = [i for i, column in enumerate(cells) if column.kind != "category"]
     starts = np.cumsum([0, *(len(column.slots) for column in cells)])
@@ -60,55 +63,69 @@ def fit(inputs: Array, rows: Array | None, cells: Sequence[InputColumn]) -> tupl
     at = starts[plain] if plain else np.empty(0, np.int64)
     constant: list[int] = []
     if plain:
-        mean[at], std[at], fixed = moments(inputs, rows, lambda i: cells[plain[i]].name, plain)
+        mean[at], std[at], fixed = moments(inputs, rows, lambda i: cells[plain[i]].name, plain, weights)
         constant = at[fixed].tolist()
     used = np.zeros(len(mean), bool)
-    for piece in pieces_of(inputs, rows):
+    for piece in pieces_of(inputs, rows, weights):
         used |= (expand(piece, cells, mean, ()) != 0).any(axis=0)
     used[at] = True
     return mean, std, constant, np.flatnonzero(~used).tolist()
 
 
-def pieces_of(inputs: Array, rows: Array | None) -> Iterator[Array]:
-    """The chosen rows a few thousand at a time: float64 copies of them then stay small."""
+def pieces_of(inputs: Array, rows: Array | None, weights: Array | None = None) -> Iterator[Array]:
+    """The chosen rows a few thousand at a time: float64 copies of them then stay small.
+
+    weights, (len(inputs),): rows that weigh 0 are left out.
+    """
     count = len(inputs) if rows is None else len(rows)
     for start in range(0, count, ROWS):
         piece = slice(start, start + ROWS)
-        yield inputs[piece] if rows is None else inputs[rows[piece]]
+        chosen = piece if rows is None else rows[piece]
+        if weights is None:
+            yield inputs[chosen]
+        elif (counting := weights[chosen] > 0).any():
+            yield inputs[chosen][counting]
 
 
 def moments(
-    inputs: Array, rows: Array | None, name: Callable[[int], str], columns: Sequence[int] | None = None
+    inputs: Array,
+    rows: Array | None,
+    name: Callable[[int], str],
+    columns: Sequence[int] | None = None,
+    weights: Array | None = None,
 ) -> tuple[Floats, Floats, npt.NDArray[np.bool_]]:
     """Mean and standard deviation (divided by n) by column, and which columns are constant; their std is 1.
 
-    columns: only these, with NaN for missing values, which do not count.
+    columns: only these, with NaN for missing values, which do not count.  weights (len(inputs),): how much rows count.
     Two passes in float64: a sum of squares would lose all digits of a column such as 1e9 + noise.
     """
     width = inputs.shape[1] if columns is None else len(columns)
     low, high, total, squares = np.full(width, np.inf), np.full(width, -np.inf), np.zeros(width), np.zeros(width)
     count = np.zeros(width)
 
-    def chosen() -> Iterator[tuple[Array, Array]]:
-        """Each piece, and which of it counts."""
-        for piece in pieces_of(inputs, rows):
+    def chosen() -> Iterator[tuple[Array, Array, Array | float]]:
+        """Each piece, which of it counts, and how much."""
+        heavy = itertools.repeat(None) if weights is None else pieces_of(weights, rows, weights)
+        for piece, w in zip(pieces_of(inputs, rows, weights), heavy, strict=False):
             part = piece if columns is None else piece[:, columns]
-            yield part, np.ones((1, 1), bool) if columns is None else ~np.isnan(part)
+            there = np.ones((1, 1), bool) if columns is None else ~np.isnan(part)
+            yield part, there, 1.0 if w is None else w[:, None]
 
     with np.errstate(over="ignore", invalid="ignore"):  # checked below
-        for piece, there in chosen():
+        for piece, there, w in chosen():
             low = np.minimum(low, np.where(there, piece, np.inf).min(axis=0))
             high = np.maximum(high, np.where(there, piece, -np.inf).max(axis=0))
-            total += np.where(there, piece, 0).sum(axis=0, dtype=np.float64)
-            count += there.sum(axis=0) if columns is not None else len(piece)
+            total += (np.where(there, piece, 0) * w).sum(axis=0, dtype=np.float64)
+            count += (np.broadcast_to(there, piece.shape) * w).sum(axis=0)
         empty = count == 0
         low, high = np.where(empty, 0.0, low), np.where(empty, 0.0, high)
         constant = low == high
-        mean = np.where(constant, low, total / np.maximum(count, 1))  # exactly, so that a constant column becomes 0
+        count = np.where(empty, 1.0, count)
+        mean = np.where(constant, low, total / count)  # exactly, so that a constant column becomes 0
         largest = np.where(constant, 1.0, np.maximum(high - mean, mean - low))
-        for piece, there in chosen():  # of at most 1: 1e-200 must not vanish as 1e-400
-            squares += np.where(there, ((piece - mean) / largest) ** 2, 0).sum(axis=0)
-        std = np.where(constant, 1.0, largest * np.sqrt(squares / np.maximum(count, 1)))
+        for piece, there, w in chosen():  # of at most 1: 1e-200 must not vanish as 1e-400
+            squares += (np.where(there, ((piece - mean) / largest) ** 2, 0) * w).sum(axis=0)
+        std = np.where(constant, 1.0, largest * np.sqrt(squares / count))
     bad = ~np.isfinite(mean) | ~np.isfinite(std) | (std == 0)
     if bad.any():
         column = int(np.argmax(bad))

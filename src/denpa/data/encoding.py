@@ -50,16 +50,17 @@ class InputEncoding:
 
     @classmethod
     def fit(cls, data: Samples, rows: Array | None = None) -> InputEncoding:
-        """Fit on these rows, (m,) indices, the training part; None: on all.
+        """Fit on these rows, (m,) indices, the training part; None: on all.  A row counts as much as it weighs.
 
         Images without a `maximum` are divided by the largest magnitude among the rows.  DataError when a column's mean
         or deviation overflows.
         """
+        weights = data.weights if isinstance(data, Dataset) else None
         if data.image_shape is not None:
             largest = data.maximum or max(_extremes(data.inputs, rows)) or 1.0
             return cls("image", image_shape=data.image_shape, maximum=largest, whole=data.maximum is not None)
         if data.cells is not None:
-            mean, std, fixed, silent = columns.fit(data.inputs, rows, data.cells)
+            mean, std, fixed, silent = columns.fit(data.inputs, rows, data.cells, weights)
             return cls(
                 "columns",
                 data.columns,
@@ -70,7 +71,7 @@ class InputEncoding:
                 na=data.na,
                 silent=tuple(silent),
             )
-        mean, std, constant = moments(data.inputs, rows, lambda i: data.input_names[i])
+        mean, std, constant = moments(data.inputs, rows, lambda i: data.input_names[i], None, weights)
         where = tuple(np.flatnonzero(constant).tolist())
         return cls("table", data.columns, mean=_floats(mean), std=_floats(std), constant=where)
 
@@ -257,13 +258,13 @@ class TargetEncoding:
 
     @classmethod
     def fit(cls, data: Dataset, rows: Array | None = None) -> TargetEncoding:
-        """Fit on these rows, (m,) indices, the training part; None: on all."""
+        """Fit on these rows, (m,) indices, the training part; None: on all.  A row counts as much as it weighs."""
         name, targets = data.target_name, data.targets
         if data.classes is not None:
             return cls("classes", name, data.classes)
         if data.labels is not None:
             return cls("labels", name, labels=data.labels)
-        mean, std, _ = moments(targets.reshape(len(targets), -1), rows, lambda i: name)
+        mean, std, _ = moments(targets.reshape(len(targets), -1), rows, lambda i: name, None, data.weights)
         return cls("numbers", name, mean=_floats(mean), std=_floats(std), names=data.target_names)
 
     @property

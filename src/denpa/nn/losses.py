@@ -39,7 +39,8 @@ class Loss:
         if reduction == "sum":
             return total
         least = np.finfo(weights.dtype).tiny  # 0 / 0 would make the parameters NaN in a batch that counts for nothing
-        return total / FUNCTIONS["maximum"](FUNCTIONS["sum"](weights), least)
+        mean: Tensor = total / FUNCTIONS["maximum"](FUNCTIONS["sum"](weights), least)
+        return mean
 
 
 LOSSES: dict[str, Loss] = {

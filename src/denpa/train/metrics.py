@@ -6,7 +6,7 @@ Source: seed 004 (losses and outputs of classification and regression).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -26,10 +26,12 @@ ROWS = 1000  # rows of one evaluation batch: 784 inputs and 50 units then need 3
 
 
 class Evaluator:
-    """Runs a network forward over any number of rows, in batches, through an engine."""
+    """Runs a network forward over any number of rows, in batches, through an engine.  between: asked before each."""
 
-    def __init__(self, network: Network, engine: Engine, *, classify: bool) -> None:
-        self._network, self._engine, self._classify = network, engine, classify
+    def __init__(
+        self, network: Network, engine: Engine, *, classify: bool, between: Callable[[], None] = lambda: None
+    ) -> None:
+        self._network, self._engine, self._classify, self._between = network, engine, classify, between
         self._programs: dict[tuple[int, bool], Program] = {}
 
     def __call__(
@@ -43,6 +45,7 @@ class Evaluator:
         parts: dict[str, list[Array]] = {"outputs": [], "predicted": []}
         n = len(x)
         for start, data, rows in _batches(x, t):
+            self._between()
             metrics = self._program(data["x"], data["t"], rows, w is not None).run(
                 dict(parameters), data, rows[None], {}
             )
@@ -55,7 +58,9 @@ class Evaluator:
                     pieces.append(metrics[name][0])
         empty = {"outputs": np.empty((0, self._network.units[-1]), self._network.dtype), "predicted": np.empty(0, int)}
         joined = {name: np.concatenate(pieces) if pieces else empty[name] for name, pieces in parts.items()}
-        found = Forward(total / n if n else math.nan, correct if self._classify else None, **joined)
+        found = Forward(
+            total / n if n else math.nan, correct if self._classify else None, joined["outputs"], joined["predicted"]
+        )
         if w is None:
             return found
         loss, right, weight = weighted.tolist()
@@ -68,6 +73,10 @@ class Evaluator:
         if self._classify:
             right = float(w[metrics["predicted"][0] == (t if t.ndim == 1 else t.argmax(axis=1))].sum())
         return np.array([float((w * metrics["losses"][0]).sum()), right, float(w.sum())])
+
+    @property
+    def programs(self) -> tuple[Program, ...]:
+        return tuple(self._programs.values())
 
     def weight(self, rows: int) -> int:
         """What a batch's loss counts for in a sum over rows: a mean is one row's, a sum is already all of them."""
@@ -170,26 +179,34 @@ def _numbers(
     return Evaluation(len(targets), values, baseline, name, targets, predictions, result.outputs)
 
 
-def baseline_of(targets: Array, encoding: TargetEncoding, rows: Part | None = None) -> Any:
-    """What the trivial predictor says, from the training targets: the most frequent class, or each output's mean."""
+def baseline_of(
+    targets: Array, encoding: TargetEncoding, rows: Part | None = None, weights: Array | None = None
+) -> Any:
+    """What the trivial predictor says, from the training targets: the most frequent class, or each output's mean.
+
+    weights: what rows count for.
+    """
     if encoding.kind == "classes":
-        return np.int64(counts_of(targets, rows, encoding.outputs).argmax())
-    total, count = np.zeros(encoding.outputs), 0
-    for piece in _pieces(targets, rows):
-        total += np.asarray(piece, np.float64).reshape(len(piece), -1).sum(axis=0)
-        count += len(piece)
+        return np.int64(counts_of(targets, rows, encoding.outputs, weights).argmax())
+    total, count = np.zeros(encoding.outputs), 0.0
+    for piece, w in _pieces(targets, rows, weights):
+        total += (np.asarray(piece, np.float64).reshape(len(piece), -1) * w[:, None]).sum(axis=0)
+        count += float(w.sum())
     return total / count
 
 
-def counts_of(targets: Array, rows: Part | None, classes: int) -> npt.NDArray[np.int64]:
-    """How many of these rows, or of all, are of each class, (classes,)."""
-    counts = np.zeros(classes, np.int64)
-    for piece in _pieces(targets, rows):
-        counts += np.bincount(piece, minlength=classes)
+def counts_of(targets: Array, rows: Part | None, classes: int, weights: Array | None = None) -> npt.NDArray[np.float64]:
+    """How many of these rows, or of all, are of each class, (classes,), or what they weigh."""
+    counts = np.zeros(classes)
+    for piece, w in _pieces(targets, rows, weights):
+        counts += np.bincount(piece, w, minlength=classes)
     return counts
 
 
-def _pieces(targets: Array, rows: Part | None) -> Iterator[Array]:
+def _pieces(targets: Array, rows: Part | None, weights: Array | None) -> Iterator[tuple[Array, Array]]:
+    """Targets and weights of the rows, piece by piece."""
     for start in range(0, len(targets) if rows is None else len(rows), PIECE):
         piece = slice(start, start + PIECE)
-        yield targets[piece] if rows is None else targets[rows[piece]]
+        chosen = piece if rows is None else rows[piece]
+        found = targets[chosen]
+        yield found, np.ones(len(found)) if weights is None else weights[chosen]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from denpa.train.checkpoint import check_kind
 from denpa.train.metrics import Evaluation, Evaluator, Forward, evaluate, targets_for
 from denpa.train.parts import encode
 from denpa.train.run import MODEL
+from denpa.train.weights import check_weights
 
 FORMAT = 1
 
@@ -59,7 +60,10 @@ class Predictor:
         return decoded, result.outputs
 
     def evaluate(self, data: Dataset | str | Path) -> Evaluation:
-        """The figures on a dataset whose classes are this model's, or on the file or folder at a path."""
+        """The figures on a dataset whose classes are this model's, or on the file or folder at a path.
+
+        Rows count for what they weigh in the data.
+        """
         if isinstance(data, (str, Path)):
             data = read_like(data, self.inputs, self.targets)
         if self.targets.kind == "classes" and data.classes != self.targets.classes:
@@ -71,7 +75,12 @@ class Predictor:
                 fix="read the data with denpa.data.read_like",
             )
         x, t = encode(self.network, data, self.inputs, self.targets)
-        return evaluate(self._forward(x, t), data.targets, self.targets, self.guess)
+        if data.weights is not None:
+            check_weights(data)
+        result = self._forward(x, t, data.weights)
+        if result.weighted_loss is not None:
+            result = replace(result, loss=result.weighted_loss)
+        return evaluate(result, data.targets, self.targets, self.guess, data.weights)
 
     def _encode(self, rows: Any) -> Array:
         if isinstance(rows, (str, Path)):
@@ -81,13 +90,13 @@ class Predictor:
             raise UsageError("the rows are not numbers", got=f"dtype {values.dtype}", want="an array of numbers")
         return self.inputs.encode(values, self.network.dtype)
 
-    def _forward(self, x: Array, t: Array | None) -> Forward:
+    def _forward(self, x: Array, t: Array | None, w: Array | None = None) -> Forward:
         if t is None:  # any target will do: the loss is not looked at
             zeros = np.zeros(len(x), np.int64)
             wide = np.zeros((len(x), self.network.units[-1]), self.network.dtype)
             t = targets_for(self.network, zeros if self.targets.kind == "classes" else wide)
         run = Evaluator(self.network, _engine(), classify=self.targets.kind == "classes")
-        return run({name: p.value for name, p in self.network.parameters().items()}, x, t, outputs=True)
+        return run({name: p.value for name, p in self.network.parameters().items()}, x, t, w, outputs=True)
 
 
 def _engine() -> Engine:

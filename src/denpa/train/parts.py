@@ -103,7 +103,11 @@ def encodings(config: Config, data: Dataset) -> tuple[InputEncoding, TargetEncod
             check_finite(values, data.source, what)
     rows = division(config, data)
     train = rows[0]
-    if data.classes is not None and np.count_nonzero(counts_of(data.targets, train, len(data.classes))) < 2:
+    weighing(config.class_weight, data, train, rows[1])  # bad weights are errors before anything is fitted to them
+    if (
+        data.classes is not None
+        and np.count_nonzero(counts_of(data.targets, train, len(data.classes), data.weights)) < 2
+    ):
         raise DataError(
             "the training part has one class only: there is nothing to learn",
             where=data.source,
@@ -125,7 +129,7 @@ def parts(
     train, valid, test = rows
     weigh = weighing(config.class_weight, data, train, valid)
     x, t, *w = _encoded(network, data, inputs, targets, weigh)
-    guess = baseline_of(data.targets, targets, train)
+    guess = baseline_of(data.targets, targets, train, data.weights)
     return Parts(data, inputs, targets, x, t, train, valid, test, guess, network, w[0] if w else None, weigh)
 
 

@@ -210,8 +210,14 @@ def _command(config: Config) -> str:
             if isinstance(value, bool):
                 words.append(flag if value else flag.replace("--", "--no-"))
             else:
-                words += [flag, ",".join(map(str, value)) if isinstance(value, tuple) else str(value)]
+                words += [flag, _text(value)]
     return shlex.join(words)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, dict):
+        return ",".join(f"{name}={number!r}" for name, number in value.items())
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _flags() -> dict[str, str]:
