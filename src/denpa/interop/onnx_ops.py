@@ -511,6 +511,8 @@ def _concat(call: Call) -> Any:
         raise call.wrong("it does not put columns side by side", f"axis = {axis}", "axis = 1")
     if all(part.stage is None for part in parts):
         names = tuple(name for part in parts for name in part.inputs)
+        if len(set(names)) < len(names):
+            raise call.wrong("an input of the model stands in it twice")
         return Rows(names, (sum(part.features for part in parts),))
     if len(parts) == 2 and parts[1].features == 1 and parts[1].stage is not None and parts[1].parent is not None:
         p, a, b = _scaled(parts[0])
