@@ -410,3 +410,13 @@ def test_gradients_of_an_array_need_a_cotangent() -> None:
     assert all(len(p.rows) == 1 for p in given.scene.pills)
     several = dp.draw({"a": x * 2, "b": x * 3})
     assert [b.kind for b in several.scene.boxes].count("output") == 2
+
+
+def test_two_pictures_on_one_page_have_their_own_names() -> None:
+    """As the cells of a notebook: an id twice would give both the first one's title."""
+    pictures = [shop().svg(), shop(local=True).svg(), shop().step(2).svg()]
+    ids = [re.findall(r' id="([^"]+)"', picture) for picture in pictures]
+    assert len({name for names in ids for name in names}) == 6
+    for picture, names in zip(pictures, ids, strict=True):
+        assert f'aria-labelledby="{" ".join(names)}"' in picture
+    assert shop().svg() == pictures[0]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import zlib
 from typing import Literal, TypeAlias
 
 from denpa.draw.markup import Markup, attribute, element, escape, join, runs
@@ -100,12 +101,11 @@ def _scoped(colours: dict[str, str], scope: str) -> str:
 
 
 def render(scene: Scene, theme: Theme = "light", *, prefix: str = "") -> Markup:
-    """The picture as one SVG element.  prefix: of the ids of its title and description, where a page has several."""
+    """The picture as one SVG element.
+
+    prefix: of the ids of its title and description, as a page may have several; by itself a sum of what is drawn.
+    """
     body = [
-        element("title", scene.title, id=f"{prefix}title"),
-        element("desc", scene.description, id=f"{prefix}desc"),
-        element("style", Markup(style(theme))),  # this package's own text
-        element("rect", class_="paper", width="100%", height="100%"),
         *(_frame(frame) for frame in scene.frames),
         *(_wire(wire, scene) for wire in scene.wires),
         *(_bead(bead, scene) for bead in scene.beads),
@@ -114,8 +114,13 @@ def render(scene: Scene, theme: Theme = "light", *, prefix: str = "") -> Markup:
         element("g", *(_sample(sample) for sample in scene.legend), class_="legend"),
     ]
     width, height = math.ceil(scene.width), math.ceil(scene.height)
+    prefix = prefix or f"p{zlib.crc32(join(*body).encode()):08x}-"
     return element(
         "svg",
+        element("title", scene.title, id=f"{prefix}title"),
+        element("desc", scene.description, id=f"{prefix}desc"),
+        element("style", Markup(style(theme))),  # this package's own text
+        element("rect", class_="paper", width="100%", height="100%"),
         *body,
         xmlns="http://www.w3.org/2000/svg",
         class_=f"denpa-graph denpa-{theme}",
