@@ -134,7 +134,7 @@ def test_changed_settings_are_refused(tmp_path: Path) -> None:
 
 
 def test_changed_metrics_are_refused(tmp_path: Path) -> None:
-    data = stopped(tmp_path / "run", calls=20)
+    data = stopped(tmp_path / "run", calls=40)
     path = tmp_path / "run" / "metrics.jsonl"
     path.write_bytes(path.read_bytes().replace(b"0.", b"1.", 1))
     with pytest.raises(ModelFileError, match="metrics of this run were changed"):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.train import worker
 
-from denpa.train import loop
+from denpa.train import checkpoint, loop
 from denpa.train.signals import STOP_SIGNALS, stop_on_signals
 from denpa.train.training import resume, train
 
@@ -66,3 +66,25 @@ def test_outside_the_main_thread_nothing_is_caught() -> None:
     thread.start()
     thread.join()
     assert answers == [False]
+
+
+def test_a_stop_is_heard_between_the_batches_of_an_evaluation(tmp_path: Path) -> None:
+    """At the end of an epoch too: the epoch is finished after the resume, with the bits of a run never stopped."""
+    data, config = worker.dataset(3000), worker.settings(epochs=2, valid=0.8, checkpoint_seconds=1e9)
+    train(config, data, tmp_path / "whole" / "run")
+    places: list[tuple[int, int]] = []
+    for calls in range(200):
+        left = iter(range(calls))
+        folder = tmp_path / str(calls) / "run"
+        done = train(config, data, folder, should_stop=lambda left=left: next(left, None) is None)  # type: ignore[misc]
+        if done.finished:
+            break
+        found = checkpoint.latest(folder, lambda _: None)
+        assert found is not None
+        places.append((found.epoch, found.batch))
+        resume(folder, data)
+        assert worker.bits(folder) == worker.bits(tmp_path / "whole" / "run")
+    else:
+        raise AssertionError("the run was asked very often")
+    last = max(batch for _, batch in places)
+    assert places.count((1, last)) >= 5, "asked before each of 3 batches of the evaluation, and of 8 that are measured"

@@ -23,6 +23,7 @@ from denpa.errors import TrainingError
 from denpa.explain.doctor_findings import Finding
 from denpa.nn import Network
 from denpa.train import checkpoint, machine
+from denpa.train.best import after
 from denpa.train.checkpoint import Checkpoint
 from denpa.train.config import Config
 from denpa.train.faults import fault, finite
@@ -59,6 +60,10 @@ class Progress:
     findings: tuple[Finding, ...] = ()
 
 
+class _Stopped(Exception):
+    """Asked to stop while an epoch is finished; its figures are computed again after a resume."""
+
+
 @dataclass
 class Loop:
     """One run from where `at` is to its end.  state: parameters and optimiser state by name, C-contiguous arrays."""
@@ -86,9 +91,10 @@ class Loop:
         self.feed = self.parts.feed(config.seed, config.batch_size, config.epochs)
         self.history = History(self.path / METRICS, self.at.history_bytes, self.at.history_sha256 or None)
         self.timings = History(self.path / TIMINGS, _size(self.path / TIMINGS))
-        self.evaluate = Evaluator(self.network, self.engine, classify=self.parts.classify)
+        self.evaluate = Evaluator(self.network, self.engine, classify=self.parts.classify, between=self._between)
         self._programs: dict[int, Program] = {}
         self._measures: dict[int, Program] = {}
+        self._told: set[str] = set()
         self._facts = {**machine.facts(self.config.engine), "threads": machine.blas_threads()}
         self._watched = self._watch()
         self._per_step = 0.0  # seconds, running estimate
@@ -103,16 +109,17 @@ class Loop:
         """
         try:
             return self._run()
+        except _Stopped:
+            self.save()
+            return False
         finally:
             self.feed.close()
 
     def _run(self) -> bool:
         if not checkpoint.saved(self.path):
             self.save()
-        while self.at.epoch <= self.config.epochs:
-            if self.should_stop():
-                self.save()
-                return False
+        while self.at.epoch <= self.config.epochs and not self.stopped_early:
+            self._between()
             if self.at.batch < self.batches:
                 self._advance()
             else:
@@ -124,6 +131,11 @@ class Loop:
                 self._flush()
         self.save()
         return True
+
+    def _between(self) -> None:
+        """Between two calls of the engine."""
+        if self.should_stop():
+            raise _Stopped
 
     def save(self) -> None:
         """Metrics first, then the checkpoint that counts them."""
@@ -139,6 +151,17 @@ class Loop:
         self.history.flush()
         self.timings.flush()
         self._flushed = time.monotonic()
+
+    @property
+    def stopped_early(self) -> bool:
+        """Whether as many epochs as there is patience for have not been better."""
+        best, patience = self.at.best, self.config.patience
+        return best is not None and 0 < patience <= self.at.epoch - 1 - best.since
+
+    @property
+    def kept(self) -> dict[str, Array]:
+        """The parameters of the best epoch, or where nothing is watched those of now."""
+        return self.parameters if self.at.best is None else dict(self.at.best.parameters)
 
     @property
     def parameters(self) -> dict[str, Array]:
@@ -175,16 +198,22 @@ class Loop:
         if size not in self._programs:
             classify, clip = self.parts.classify, self.config.clip
             step = training_step(self.network, self.optimizer, *batches.first, classify=classify, clip=clip)
-            said = self.fallbacks
             self._programs[size] = self.engine.compile(step)
-            for reason in self.fallbacks[len(said) :]:
-                self.warn(f"not run natively, NumPy computes it: {reason}")
+            self._tell_fallbacks()
         return self._programs[size]
+
+    def _tell_fallbacks(self) -> None:
+        """Each once."""
+        for reason in self.fallbacks:
+            if reason not in self._told:
+                self._told.add(reason)
+                self.warn(f"not run natively, NumPy computes it: {reason}")
 
     @property
     def fallbacks(self) -> tuple[str, ...]:
         """What the engine could not run its own way, each with the reason."""
-        return tuple(dict.fromkeys(line for program in self._programs.values() for line in program.fallbacks))
+        programs = (*self._programs.values(), *self._measures.values(), *self.evaluate.programs)
+        return tuple(dict.fromkeys(line for program in programs for line in program.fallbacks))
 
     def _count(self, metrics: Metrics, batches: Batches, seconds: float) -> None:
         """Running sums, added one step after the other: the same bits however steps are divided into calls."""
@@ -240,6 +269,8 @@ class Loop:
             row.update(self._watched_figures(*self._watched))
         rate = self.schedule(at.step - 1)
         row |= {"learning_rate": rate, "gradient_norms": self._gradient_norms()}
+        self._tell_fallbacks()
+        self.at.best = after(self.at.best, self.config.monitor, self.config.min_delta, row, self.parameters)
         self.history.append(row)
         findings = self.look(row, self.parameters)
         self._spent[0] += time.monotonic() - start
@@ -280,12 +311,17 @@ class Loop:
             self._measures[size] = self.engine.compile(measuring_step(self.network, *batches.first))
         program = self._measures[size]
         parameters = self.parameters
-        metrics = program.run(dict(parameters), batches.data, batches.rows, {})
-        if not finite(metrics):
-            bad = batches.at(len(metrics["loss"]) - 1)
-            when = f"after epoch {self.at.epoch}, measuring gradients"
-            raise fault(program.step, parameters, bad, {}, when, "try a smaller --lr or --clip 1.0")
-        return {name.removeprefix(NORM): float(v.mean()) for name, v in metrics.items() if name.startswith(NORM)}
+        norms: dict[str, list[float]] = {}
+        for i, rows in enumerate(batches.rows):
+            self._between()
+            metrics = program.run(dict(parameters), batches.data, rows[None], {})
+            if not finite(metrics):
+                when = f"after epoch {self.at.epoch}, measuring gradients"
+                raise fault(program.step, parameters, batches.at(i), {}, when, "try a smaller --lr or --clip 1.0")
+            for name in metrics:
+                if name.startswith(NORM):
+                    norms.setdefault(name.removeprefix(NORM), []).append(float(metrics[name][0]))
+        return {name: float(np.mean(values)) for name, values in norms.items()}
 
     def keep_history(self) -> None:
         """Put the metrics of a run that fails on the disk, for whoever looks into it; a resume cuts them off again."""
