@@ -82,7 +82,7 @@ ILL: dict[str, tuple[Callable[[], Dataset], dict[str, Any]]] = {
         {"activation": "tanh", "init": "normal:8", "learning_rate": 1e-6, "epochs": 2},
     ),
     "identical_units": (clusters, {"init": "constant:0.1", "epochs": 2}),
-    "learning_rate_high": (ring, {"activation": "tanh", "learning_rate": 6.0}),
+    "learning_rate_high": (ring, {"activation": "tanh", "learning_rate": 4.0}),
     "learning_rate_low": (clusters, {"learning_rate": 1e-4}),
     "overfitting": (noise, {"hidden": (64,), "optimizer": "adam", "learning_rate": 0.01, "epochs": 32}),
     "no_better_than_baseline": (noise, {"learning_rate": 1e-9}),

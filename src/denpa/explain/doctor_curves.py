@@ -15,6 +15,7 @@ from denpa.explain.words import T
 from denpa.formatting import number, percent
 
 RISING = 0.02  # mean rise an epoch, in shares of the first loss; noise of a converged run is a tenth of that
+LOST = 0.5  # share of all falls that rises took back, above which little is gained; noisy healthy runs have a third
 RISEN = 1.2  # last loss against the first: a loss above its own beginning was thrown away
 SLOW = 0.25  # share of the loss that is gone at the end, below which a steady fall is too slow
 STEADY = 0.5  # slope of the last quarter against the first: a converging loss flattens, a slow one goes straight on
@@ -90,14 +91,16 @@ def _lost(curve: Curve) -> Finding:
 
 
 def _too_high(curve: Curve) -> Iterator[Finding]:
-    """The loss rises again and again, or ends above its beginning."""
+    """The loss rises again and again and loses what it gained, or ends above its beginning."""
     loss = curve.train
     if len(loss) < LEAST - 1 or loss[0] <= 0:
         return
     rises = np.maximum(np.diff(loss), 0)
+    falls = float(np.maximum(-np.diff(loss), 0).sum())
     mean_rise, risen = float(rises.mean() / loss[0]), float(loss[-1] / loss[0])
     often = int((rises > 0).sum())
-    if not (risen > RISEN or (mean_rise > RISING and often >= 2)):
+    wasted = rises.sum() > LOST * falls
+    if not (risen > RISEN or (mean_rise > RISING and often >= 2 and wasted)):
         return
     yield Finding(
         "learning_rate_high",
