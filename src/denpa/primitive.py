@@ -151,9 +151,9 @@ class Primitive:
         try:
             return self.evaluate(xp, *args, **params)
         except (ValueError, IndexError, TypeError) as error:
-            raise self._explain(error, args, params) from error
+            raise self.explained(error, args, params) from error
 
-    def _explain(self, error: Exception, args: Sequence[Array], params: dict[str, Any]) -> Exception:
+    def explained(self, error: Exception, args: Sequence[Array], params: dict[str, Any]) -> Exception:
         """The error of an evaluation with the operation, both operands and the user's line added once, here."""
         if isinstance(error, DenpaError):
             return error

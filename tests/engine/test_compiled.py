@@ -13,7 +13,7 @@ import denpa as dp
 from denpa import nn
 from denpa.engine import engine as engine_by_name
 from denpa.engine.keep import kept
-from denpa.errors import UsageError
+from denpa.errors import IndexingError, UsageError
 from denpa.train.step import training_step
 from denpa.tree import flatten
 
@@ -299,3 +299,13 @@ def test_the_same_bits_every_time_and_in_several_threads(engine: str) -> None:
     with ThreadPoolExecutor(4) as pool:
         assert set(pool.map(bits, range(12))) == {bits(0)}
     assert "1 programs" in repr(compiled)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("columns", [False, True])
+def test_an_index_outside_of_its_array_is_the_error_of_the_operation(engine: str, columns: bool) -> None:
+    """Found by a kernel, and by NumPy where there is none (an index of columns)."""
+    compiled = dp.compile(lambda x, i: dp.sum(x[:, i] if columns else x[i]), engine=engine, grad=0)
+    compiled(np.ones((4, 5)), np.array([1, 2]))
+    with pytest.raises(IndexingError, match=r"getitem: index 9 is out of bounds"):
+        compiled(np.ones((4, 5)), np.array([1, 9]))

@@ -115,8 +115,12 @@ class EagerProgram:
 
     def _once(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         values = self._start(inputs)
-        for evaluate, sources, params, output, last, _ in self._instructions:
-            values[output] = evaluate(np, *[values[s] for s in sources], **params)
+        for evaluate, sources, params, output, last, node in self._instructions:
+            try:
+                values[output] = evaluate(np, *[values[s] for s in sources], **params)
+            except (ValueError, IndexError, TypeError) as error:  # an index outside of its array, a mask of another size
+                assert node.op is not None
+                raise node.op.explained(error, [np.asarray(values[s]) for s in sources], params) from error
             for slot in last:
                 values[slot] = None
         return {name: values[slot] for name, slot in self._outputs.items()}

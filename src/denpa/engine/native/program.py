@@ -278,8 +278,12 @@ class NativeProgram:
         """A task without a kernel: NumPy computes it.  Its error is kept and raised when the loop has returned."""
         try:
             task: Task = self._encoder.calls[ctypes.cast(code, ctypes.POINTER(ctypes.c_int64))[0]]
-            with np.errstate(all="ignore"):
-                result = task.info["op"].evaluate(np, *[self._value(v) for v in task.reads], **task.info["params"])
+            op, params, args = task.info["op"], task.info["params"], [self._value(v) for v in task.reads]
+            try:
+                with np.errstate(all="ignore"):
+                    result = op.evaluate(np, *args, **params)
+            except (ValueError, IndexError, TypeError) as error:
+                raise op.explained(error, [np.asarray(a) for a in args], params) from error
             out = self._look(task.writes[0])
             if np.shape(result) != out.shape:
                 raise TrainingError("the shape of a result depends on values", got=f"{task.info['title']}")
