@@ -98,3 +98,25 @@ def test_other_data_are_refused(tmp_path: Path) -> None:
     train(worker.settings(epochs=1, engine="eager"), worker.dataset(), tmp_path / "run")
     with pytest.raises(DataError):
         doctor_run(tmp_path / "run", worker.dataset(rows=300))
+
+
+def test_a_training_says_what_ails_it_while_it_goes_on(run_denpa: Any, table: Path, tmp_path: Path) -> None:
+    options = ("--target", "sold", "--init", "constant:0.1", "--epochs", "3", "--engine", "eager")
+    spoken = run_denpa("train", table, *options, "--out", "ill")
+    assert spoken.returncode == 0, spoken.stderr
+    lines = spoken.stdout.splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith("doctor, epoch 1: identical units: "))
+    assert lines[at - 1].startswith("epoch 1/3")
+    assert spoken.stdout.count("identical units") == 1
+    quiet = run_denpa("train", table, *options, "--out", "quiet", "--quiet")
+    assert "identical units" not in quiet.stdout
+    assert quiet.stderr.startswith("doctor, epoch 1: identical units: ")
+    silent = run_denpa("train", table, *options, "--out", "silent", "--no-doctor")
+    assert "doctor" not in silent.stdout + silent.stderr
+    assert (tmp_path / "ill" / "metrics.jsonl").read_bytes() == (tmp_path / "silent" / "metrics.jsonl").read_bytes()
+    report = (tmp_path / "ill" / "report.html").read_text(encoding="utf-8")
+    assert "Found during the training" in report
+    assert "学習中の所見" in report
+    assert "Found during the training" in run_denpa("doctor", "ill").stdout
+    assert "Found during the training" not in run_denpa("doctor", "silent").stdout
+    assert "--no-doctor" in (tmp_path / "silent" / "report.html").read_text(encoding="utf-8")
