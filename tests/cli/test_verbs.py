@@ -162,7 +162,7 @@ BAD = {
     "wrong target": ("a,y\n1,0\n2,1\n", ["train", "f", "--target", "z"], 3, "no column 'z'"),
     "ragged": ("a,b,y\n1,2,0\n3,4\n", ["train", "f", "--target", "y"], 3, "line 3"),
     "text in a number column": ("a,y\n1,0\nx,1\n", ["train", "f", "--target", "y"], 3, "column 'a'"),
-    "NaN": ("a,y\n1,0\nnan,1\n", ["train", "f", "--target", "y"], 3, "NaN"),
+    "infinity": ("a,y\n1,0\ninf,1\n", ["train", "f", "--target", "y"], 3, "NaN or infinite"),
     "one class": ("a,y\n1,k\n2,k\n", ["train", "f", "--target", "y"], 3, "1 class"),
     "empty": ("", ["train", "f", "--target", "y"], 3, "empty"),
     "header only": ("a,y\n", ["train", "f", "--target", "y"], 3, "no rows"),

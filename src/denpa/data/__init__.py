@@ -9,14 +9,19 @@ from __future__ import annotations
 from denpa.data.batches import batch_count, batches, order, split
 from denpa.data.dataset import Dataset, Inputs
 from denpa.data.encoding import InputEncoding, TargetEncoding
-from denpa.data.reading import read, read_inputs, read_like
+from denpa.data.reading import read, read_inputs, read_like, read_schema
+from denpa.data.schema import Options, Schema
+from denpa.data.source import Dialect
 from denpa.data.streams import PURPOSES, stream
 
 __all__ = [
     "PURPOSES",
     "Dataset",
+    "Dialect",
     "InputEncoding",
     "Inputs",
+    "Options",
+    "Schema",
     "TargetEncoding",
     "batch_count",
     "batches",
@@ -24,6 +29,7 @@ __all__ = [
     "read",
     "read_inputs",
     "read_like",
+    "read_schema",
     "split",
     "stream",
 ]
