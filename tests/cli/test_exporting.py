@@ -49,16 +49,17 @@ def test_there_and_back(run: Path, rows: Path, tmp_path: Path, capfd: pytest.Cap
     assert "12-16-8-3 (relu, relu, softmax), 3 classes, target 'cluster'" in out
     assert "note" not in out
     other = tmp_path / "other.safetensors"
-    code, out, _ = denpa("import", tmp_path / "m.onnx", "-o", other, "--target", "kind", capfd=capfd)
+    code, out, _ = denpa("import", tmp_path / "m.onnx", "-o", other, "--target", "cluster", capfd=capfd)
     assert code == 0
-    assert "target 'kind'\nnote: output 'label' left out" in out
+    assert "target 'cluster'\nnote: output 'label' left out" in out
     first = denpa("predict", run, rows, "--proba", capfd=capfd)
     assert first == denpa("predict", tmp_path / "m.safetensors", rows, "--proba", capfd=capfd)
     assert first[1].startswith("cluster,p(a)")
-    code, out, _ = denpa("evaluate", tmp_path / "m.safetensors", rows, capfd=capfd)
+    assert "always guessing" in denpa("evaluate", tmp_path / "m.safetensors", rows, capfd=capfd)[1]
+    code, out, _ = denpa("evaluate", other, rows, capfd=capfd)
     assert code == 0
     assert "accuracy" in out
-    assert "always guessing" not in out  # nobody knows what the classes were in training
+    assert "always guessing" not in out  # the nodes do not say what the classes were in training
     for verb in ("trace", "explain"):
         more = ("--weight", "0.weight[0,0]") if verb == "explain" else ()
         code, out, _ = denpa(verb, tmp_path / "m.safetensors", "--file", rows, "--row", 1, *more, capfd=capfd)

@@ -72,11 +72,11 @@ def test_the_fifty_have_every_activation_and_form() -> None:
 
 @pytest.mark.slow
 def test_a_thousand_more() -> None:
-    """Sums of float32 in another order differ by more where logits are large: up to 1.7e-6 in these."""
+    """Sums of float32 in another order differ by more where logits are large: by 1.3e-6 in these."""
     for seed in range(1000, 2000):
         rng = np.random.default_rng(seed)
         model = networks.predictor(rng, "float64" if seed % 2 else "float32")
-        judge(model, networks.rows(model, 50, rng), 1e-6 if seed % 2 else 4e-6)
+        judge(model, networks.rows(model, 50, rng), 1e-6 if seed % 2 else 2e-6)
 
 
 @pytest.mark.parametrize("change", ["a weight", "the mean", "the target's unit"])

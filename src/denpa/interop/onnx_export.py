@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
+from operator import eq
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +48,7 @@ def export_onnx(model: Predictor | Network | Sequential, path: str | Path) -> No
 
 def onnx_bytes(model: Predictor | Network | Sequential) -> bytes:
     """What `export_onnx` writes, checked by onnx's own checker."""
-    made = onnx_model(model)
+    made = _model(onnx_parts(model))
     if made.ByteSize() > LARGEST:
         raise UsageError("the network is too large for an ONNX file", got=f"{made.ByteSize():,} bytes")
     require("onnx", for_="writing an ONNX file", extra="onnx").checker.check_model(made, full_check=True)
@@ -54,8 +56,24 @@ def onnx_bytes(model: Predictor | Network | Sequential) -> bytes:
     return data
 
 
-def onnx_model(model: Predictor | Network | Sequential) -> Any:
-    """The same as a ModelProto, not checked."""
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """Nodes and constants, the declarations of inputs and outputs, and the metadata."""
+
+    builder: Builder
+    inputs: list[Any]
+    outputs: list[Any]
+    told: Mapping[str, str]
+
+    def are(self, graph: Any) -> bool:
+        """Whether a GraphProto has just these parts.  Compared one by one: a whole graph would be another copy."""
+        mine = (self.builder.nodes, self.builder.constants, self.inputs, self.outputs)
+        theirs = (graph.node, graph.initializer, graph.input, graph.output)
+        return all(len(a) == len(b) and all(map(eq, a, b)) for a, b in zip(mine, theirs, strict=True))
+
+
+def onnx_parts(model: Predictor | Network | Sequential) -> Parts:
+    """What the file is put together from."""
     network = model.network if isinstance(model, Predictor) else model
     if not isinstance(network, (Network, Sequential)):
         raise UsageError(
@@ -64,8 +82,7 @@ def onnx_model(model: Predictor | Network | Sequential) -> Any:
     parameters = {name: p.value for name, p in network.parameters().items()}
     _check_parameters(parameters)
     dtype = next(iter(parameters.values())).dtype.name
-    builder, facts = _whole(model, dtype) if isinstance(model, Predictor) else _bare(network, dtype)
-    return _model(builder, *facts)
+    return _whole(model, dtype) if isinstance(model, Predictor) else _bare(network, dtype)
 
 
 def _check_parameters(parameters: Mapping[str, Array]) -> None:
@@ -87,20 +104,20 @@ def _check_parameters(parameters: Mapping[str, Array]) -> None:
 
 
 # -- the parts of a file -----------------------------------------------------------------------------------------------
-def _bare(network: Network | Sequential, dtype: str) -> tuple[Builder, Any]:
+def _bare(network: Network | Sequential, dtype: str) -> Parts:
     b = Builder(dtype, ("x", "y"))
     shapes = [shape for name, shape in network.shapes().items() if name.endswith("weight")]
     logits = _layers(b, network.body if isinstance(network, Network) else network, "x")
     result = _activation(b, network.head, logits) if isinstance(network, Network) else logits
     b.node("Identity", result, out="y")
     element = b.element(dtype)
-    return b, ([b.info("x", element, shapes[0][1])], [b.info("y", element, shapes[-1][0])], {})
+    return Parts(b, [b.info("x", element, shapes[0][1])], [b.info("y", element, shapes[-1][0])], {})
 
 
 _OUTPUTS = {"classes": ("label", "probabilities"), "labels": ("labels", "probabilities"), "numbers": ("prediction",)}
 
 
-def _whole(model: Predictor, dtype: str) -> tuple[Builder, Any]:
+def _whole(model: Predictor, dtype: str) -> Parts:
     network, kind = model.network, model.targets.kind
     b = Builder(dtype, onnx_inputs.names(model.inputs))
     names = [b.name(stem) for stem in _OUTPUTS[kind]]
@@ -110,7 +127,7 @@ def _whole(model: Predictor, dtype: str) -> tuple[Builder, Any]:
     write = {"classes": _classes, "labels": _labels, "numbers": _numbers}[kind]
     about = {**description(model), "about": {}}  # where the training data lay is nobody's business
     told = {"target": model.targets.name, KEY: json.dumps(about, ensure_ascii=False, allow_nan=False)}
-    return b, (inputs, write(b, model.targets, logits, outputs, names), told)
+    return Parts(b, inputs, write(b, model.targets, logits, outputs, names), told)
 
 
 def _classes(b: Builder, targets: TargetEncoding, logits: str, outputs: str, names: list[str]) -> list[Any]:
@@ -209,14 +226,14 @@ def _gelu(b: Builder, x: str) -> str:
     return b.node("Mul", b.node("Mul", x, b.constant("half", 0.5)), b.node("Add", back, b.constant("one", 1.0)))
 
 
-def _model(b: Builder, inputs: list[Any], outputs: list[Any], told: Mapping[str, str]) -> Any:
-    helper = b.onnx.helper
+def _model(parts: Parts) -> Any:
+    b, helper = parts.builder, parts.builder.onnx.helper
     model = helper.make_model(
-        helper.make_graph(b.nodes, "denpa", inputs, outputs, b.constants),
+        helper.make_graph(b.nodes, "denpa", parts.inputs, parts.outputs, b.constants),
         opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid(ML, ML_OPSET)][: 1 + b.uses_ml],
         ir_version=IR_VERSION,
         producer_name="denpa",
         producer_version=installed_version("denpa"),
     )
-    helper.set_model_props(model, dict(told))
+    helper.set_model_props(model, dict(parts.told))
     return model

@@ -17,7 +17,7 @@ from denpa.arrays import Array
 from denpa.data import InputEncoding, TargetEncoding
 from denpa.data.files import listed, shown, shown_path
 from denpa.errors import ModelFileError, ShapeError, UsageError
-from denpa.interop.onnx_export import KEY, onnx_model
+from denpa.interop.onnx_export import KEY, onnx_parts
 from denpa.interop.onnx_file import Attributes, OnnxFile, read_onnx
 from denpa.interop.onnx_layers import Chain, chain
 from denpa.interop.onnx_ops import OPERATORS, Call, Failed, Label, Rows
@@ -95,7 +95,7 @@ def _described(file: OnnxFile) -> tuple[Predictor | None, list[str]]:
         model = from_description({**about, "about": _about(file, [])}, arrays, file.where)
     except ModelFileError as error:
         return None, [f"the description by denpa is not used: {error.what}"]
-    if onnx_model(model).graph != file.graph:
+    if not onnx_parts(model).are(file.graph):
         return None, ["the description by denpa is not used: the graph is not what this version writes for it"]
     return model, []
 
