@@ -118,7 +118,7 @@ class EagerProgram:
         for evaluate, sources, params, output, last, node in self._instructions:
             try:
                 values[output] = evaluate(np, *[values[s] for s in sources], **params)
-            except (ValueError, IndexError, TypeError) as error:  # an index outside of its array, a mask of another size
+            except (ValueError, IndexError, TypeError) as error:  # an index outside of its array
                 assert node.op is not None
                 raise node.op.explained(error, [np.asarray(values[s]) for s in sources], params) from error
             for slot in last:
