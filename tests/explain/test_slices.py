@@ -65,3 +65,18 @@ def test_what_cannot_be_meant(along: Any) -> None:
         loss_slice(network, *clusters(), along)
     with pytest.raises(UsageError):
         loss_slice(network, *clusters(), [times[0]] * 4)
+
+
+def test_what_a_learner_may_mistake() -> None:
+    network, times = path(3)
+    lost = [{n: v * np.nan for n, v in time.items()} for time in times]
+    for arguments in ((3, *clusters(), times), (network, *clusters(), 5), (network, *clusters(), lost)):
+        with pytest.raises(UsageError):
+            loss_slice(*arguments, points=3)
+    for radius in (0, -1, float("inf"), float("nan"), "1"):
+        with pytest.raises(UsageError, match="radius"):
+            loss_slice(network, *clusters(), times, points=3, radius=radius)
+    with pytest.raises(UsageError, match="no parameter"):
+        loss_slice(network, *clusters(), ("activation1[0,0]", "W[1][1,2]"), points=3)
+    with pytest.raises(UsageError, match="same parameter"):
+        loss_slice(network, *clusters(), ("0.weight[0,0]", "W[1][1,1]"), points=3)

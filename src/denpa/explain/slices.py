@@ -21,7 +21,7 @@ from denpa.explain.subject import subject
 from denpa.explain.words import Words
 from denpa.formatting import percent
 from denpa.graph import no_grad
-from denpa.nn.choices import whole
+from denpa.nn.choices import number, whole
 
 Floats = npt.NDArray[np.float64]
 LEVELS = 14
@@ -85,6 +85,13 @@ def loss_slice(
     fewer than three times, unknown names.
     """
     whole("points", points, 2, 1000)
+    if not hasattr(network, "shapes") or not isinstance(along, Sequence):
+        raise UsageError(
+            "a slice needs a network and what it goes along",
+            where=user_line(),
+            got=f"{type(network).__name__}, {type(along).__name__}",
+            want="a Network, and its parameters at several times or two names",
+        )
     shapes = network.shapes()
     center = _flat({name: p.value for name, p in network.parameters().items()}, shapes)
     if len(along) and all(isinstance(item, str) for item in along):
@@ -98,9 +105,7 @@ def loss_slice(
         low, high = path.min(axis=0), path.max(axis=0)
         middle, reach = (low + high) / 2, np.maximum(0.7 * (high - low), 0.1 * (high - low).max())
     if radius is not None:
-        reach = np.full(2, float(radius))
-    if not (np.isfinite(reach).all() and (reach > 0).all()):
-        raise UsageError("the slice has no width", where=user_line(), got=f"radius {reach.max():g}", want="above 0")
+        reach = np.full(2, number("radius", radius, 0, open_low=True))
     a, b = (np.linspace(m - r, m + r, points) for m, r in zip(middle, reach, strict=True))
     heights = np.array([[_loss(network, x, t, center + u * directions[0] + v * directions[1]) for u in a] for v in b])
     return LossSlice(a, b, heights, directions, center, path, names, kept)
@@ -132,6 +137,8 @@ def _principal(center: Floats, path: list[Floats]) -> tuple[Floats, Floats, floa
     if len(path) < 3:
         raise UsageError("a slice along a training needs its parameters at three times or more", got=str(len(path)))
     moves = np.stack(path) - center
+    if not np.isfinite(moves).all():
+        raise UsageError("the path has parameters that are not finite", where=user_line(), fix="leave these times out")
     spread = moves - moves.mean(axis=0)
     _, sizes, right = np.linalg.svd(spread, full_matrices=False)
     total = float(np.square(sizes).sum())
