@@ -65,6 +65,12 @@ def _llvm() -> Any:
 
 
 @cache
+def wide_vectors() -> bool:
+    """Has the processor 512-bit vectors?"""
+    return bool(_llvm().get_host_cpu_features().get("avx512f"))
+
+
+@cache
 def _machine() -> Any:
     llvm = _llvm()
     return llvm.Target.from_default_triple().create_target_machine(
@@ -103,7 +109,7 @@ LIBM = (
 # The modules that kernels are made of; kernels.py itself counts for the kernels written by hand only.
 SOURCES = (
     *("build.py", "intrinsics.py", "vectors.py", "vecbits.py", "vecmath.py", "vecmath_tables.py"),
-    *("random.py", "moving.py"),
+    *("random.py", "moving.py", "tiles.py"),
 )
 
 

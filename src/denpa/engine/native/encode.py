@@ -8,7 +8,7 @@ from math import prod
 
 from denpa.engine.lower import OWN
 from denpa.engine.native.blas import gemm_address
-from denpa.engine.native.build import Kernel
+from denpa.engine.native.build import Kernel, wide_vectors
 from denpa.engine.native.generate import Generator, address
 from denpa.engine.values import Task, View
 
@@ -65,12 +65,15 @@ def _matmul(encoder: Encoder, task: Task) -> list[tuple[Kernel, list[int]]]:
     m, k, n = *a.shape, b.shape[1]
     blas = gemm_address(dtype)
     work = m * n * k
-    if not blas and work > OWN:
+    tiles = work > OWN and wide_vectors()
+    if not blas and not tiles and work > OWN:
         encoder.notes.append(f"matmul {m}×{k}·{k}×{n}: plain loops, no BLAS with 64-bit integers was found")
     if not _unit(c, 1):  # cᵀ = bᵀ aᵀ
         a, b, c = _transposed(b), _transposed(a), _transposed(c)
     loops = work <= OWN or not blas
     tail = [*scalars[0], *scalars[1]]
+    if tiles and (_unit(b, 0) or _unit(b, 1)):
+        return [*before, (Kernel("tiled", (dtype,)), _product(a, b, c, tail))]
     if loops:
         found = _plain(a, b, c, dtype, tail)
         if found is not None:
@@ -95,8 +98,12 @@ def _plain(a: View, b: View, c: View, dtype: str, tail: list[int]) -> tuple[Kern
         a, b, c, form = _transposed(b), _transposed(a), _transposed(c), "rows"
     else:
         return None
+    return Kernel("product", (dtype, form)), _product(a, b, c, tail)
+
+
+def _product(a: View, b: View, c: View, tail: list[int]) -> list[int]:
     m, k, n = *a.shape, b.shape[1]
-    return Kernel("product", (dtype, form)), [m, n, k, at(a), at(b), at(c), *a.strides, *b.strides, *c.strides, *tail]
+    return [m, n, k, at(a), at(b), at(c), *a.strides, *b.strides, *c.strides, *tail]
 
 
 def _blas(blas: int, a: View, b: View, c: View, dtype: str, tail: list[int]) -> tuple[Kernel, list[int]]:

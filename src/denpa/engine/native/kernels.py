@@ -37,9 +37,10 @@ from denpa.engine.native.intrinsics import (
 )
 from denpa.engine.native.moving import add_back, pick, place, running, take, within
 from denpa.engine.native.random import uniform
+from denpa.engine.native.tiles import factor_of, tiled
 from denpa.engine.native.vecbits import maximum
 from denpa.engine.native.vecmath import functions
-from denpa.engine.native.vectors import COLUMNS, ROWS, dots_block, lanes, rows_block, transpose_block
+from denpa.engine.native.vectors import COLUMNS, ROWS, dots_block, gather_block, lanes, rows_block, transpose_block
 
 STEP, STOP = 0, 1  # places in the header, as int64
 TICKET, DONE, GROUP, QUIT = 64, 128, 192, 200  # in bytes: what threads agree by, each in a cache line of its own
@@ -130,11 +131,13 @@ def gather(dtype: str) -> Any:
     """[target, source address, address of row numbers, rows, width, stride of a target row, of a target column,
     rows of a step, first of them].  Row numbers of step s start at s·(rows of a step)."""
     real = CODES[dtype]
+    item = real.bitwidth // 8
 
     def kernel(arena: Any, code: Any, constants: Any) -> None:
         step = view(arena, 1, int64)[STEP]
         size, width, by_row, by_column = code[3], code[4], code[5], code[6]
-        rows = view(code[2] + (step * code[7] + code[8]) * 8, size, int64)
+        numbers = code[2] + (step * code[7] + code[8]) * 8
+        rows = view(numbers, size, int64)
         if by_column == 1:
             for i in range(size):
                 source = code[1] + rows[i] * width * item
@@ -142,13 +145,45 @@ def gather(dtype: str) -> Any:
                 for j in range(width):
                     put(target, j, load(source, j, real, 1), 0)
         else:
-            for j in range(width):
-                target = arena + code[0] + j * by_column * item
-                for i in range(size):
-                    put(target, i * by_row, load(code[1], rows[i] * width + j, real, 1), 0)
+            turn(code[1], width, numbers, size, arena + code[0], by_row, by_column)
 
-    item = real.bitwidth // 8
+    turn = _turned_rows(real) if dtype in ("float32", "float64") else _columns(real)
     return kernel
+
+
+def _columns(real: Any) -> Any:
+    item = real.bitwidth // 8
+
+    @inlined
+    def turn(a: Any, width: Any, numbers: Any, size: Any, c: Any, by_row: Any, by_column: Any) -> None:
+        """Rows with these numbers, any strides."""
+        rows = view(numbers, size, int64)
+        for j in range(width):
+            target = c + j * by_column * item
+            for i in range(size):
+                put(target, i * by_row, load(a, rows[i] * width + j, real, 1), 0)
+
+    return turn
+
+
+def _turned_rows(real: Any) -> Any:
+    item, wide = real.bitwidth // 8, lanes(real.bitwidth)
+    columns = _columns(real)
+
+    @inlined
+    def turn(a: Any, width: Any, numbers: Any, size: Any, c: Any, by_row: Any, by_column: Any) -> None:
+        """Rows with these numbers into columns, in squares of registers."""
+        if by_row != 1:
+            columns(a, width, numbers, size, c, by_row, by_column)
+            return
+        for i in range(0, size, wide):
+            for j in range(0, width, wide):
+                target = c + (j * by_column + i) * item
+                gather_block(
+                    a + j * item, width * item, numbers + i * 8, target, by_column * item, size - i, width - j, real
+                )
+
+    return turn
 
 
 def fetch() -> Any:
@@ -267,22 +302,10 @@ def product(dtype: str, form: str) -> Any:
                 band1(n, k, a, a_row, arena + code[4], b_column, c, c_row, c_column, alpha, beta)
                 i += 1
 
-    factor = _factor(real)
+    factor = factor_of(real)
     strip1, strip2, strip3 = _strip(1), _strip(2), _strip(3)
     band1, band4 = _band(1), _band(4)
     return rows if form == "rows" else dots
-
-
-def _factor(real: Any) -> Any:
-    @inlined
-    def factor(arena: Any, code: Any, constants: Any, at: Any) -> Any:
-        """α or β: a constant, times a scalar of the arena where one is given."""
-        value = real(constants[code[at]])
-        if code[at + 1] >= 0:
-            value *= view(arena + code[at + 1], 1, real)[0]
-        return value
-
-    return factor
 
 
 def _strip(vectors: int) -> Any:
@@ -473,6 +496,7 @@ FACTORIES: dict[str, Callable[..., Any]] = {
         finite,
         gemm,
         product,
+        tiled,
         transpose,
         softmax,
         cross_entropy,

@@ -26,7 +26,7 @@ def lanes(bits: int) -> int:
     return BYTES * 8 // bits
 
 
-class _Vectors:
+class Vectors:
     """Vector instructions of one dtype, on top of an LLVM builder."""
 
     def __init__(self, builder: Any, bits: int) -> None:
@@ -55,6 +55,11 @@ class _Vectors:
         many = ir.VectorType(i64, self.n)
         return self.builder.icmp_signed("<", ir.Constant(many, list(range(self.n))), self.splat(count, many))
 
+    def masks(self, count: Any, lines: Any) -> list[Any]:
+        """For each of n lines: `mask(count)` in the first `lines` of them, nothing in the others."""
+        mask, none = self.mask(count), ir.Constant(ir.VectorType(i1, self.n), [0] * self.n)
+        return [self.builder.select(self.builder.icmp_signed("<", i64(r), lines), mask, none) for r in range(self.n)]
+
     def load(self, address: Any, mask: Any = None) -> Any:
         if mask is None:
             return self.builder.load(self.pointer(address), align=self.bits // 8)
@@ -72,6 +77,12 @@ class _Vectors:
             f"llvm.masked.store.{self.suffix}.p0", ir.VoidType(), [self.type, self.type.as_pointer(), i32, masks]
         )
         self.builder.call(f, [value, self.pointer(address), i32(self.bits // 8), mask])
+
+    def prefetch(self, address: Any) -> None:
+        """Bring a cache line nearer that will be read and written."""
+        kind = ir.FunctionType(ir.VoidType(), [ir.IntType(8).as_pointer(), i32, i32, i32])
+        f = cgutils.get_or_insert_function(self.builder.module, kind, "llvm.prefetch.p0")
+        self.builder.call(f, [self.pointer(address, ir.IntType(8)), i32(1), i32(3), i32(1)])
 
     def fma(self, x: Any, y: Any, z: Any) -> Any:
         f = self.function(f"llvm.fma.{self.suffix}", self.type, [self.type] * 3)
@@ -99,7 +110,7 @@ def rows_block(
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         k, a, a_row, a_k, b, b_k, c, c_row, alpha_, beta_, last = arguments[:11]
-        v = _Vectors(builder, _kind(signature.args[8]))
+        v = Vectors(builder, _kind(signature.args[8]))
         mask = v.mask(last)
         masks = [None] * (width - 1) + [mask]
         sums = [[cgutils.alloca_once_value(builder, v.zero) for _ in range(width)] for _ in range(height)]
@@ -118,7 +129,7 @@ def rows_block(
     return signature, generate
 
 
-def _finish_rows(builder: Any, v: _Vectors, sums: Any, masks: Any, place: Any, factors: Any) -> None:
+def _finish_rows(builder: Any, v: Vectors, sums: Any, masks: Any, place: Any, factors: Any) -> None:
     """C ← α·sums + β·C; C is not read when β is 0, as in BLAS: it may hold NaN."""
     (c, c_row), (alpha, beta) = place, factors
     al, be = v.splat(alpha), v.splat(beta)
@@ -144,7 +155,7 @@ def dots_block(
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         k, a, a_row, b, b_column, c, c_row, c_column, alpha_, beta_ = arguments[:10]
-        v = _Vectors(builder, _kind(signature.args[8]))
+        v = Vectors(builder, _kind(signature.args[8]))
         sums = [[cgutils.alloca_once_value(builder, v.zero) for _ in range(width)] for _ in range(height)]
         left = [builder.add(a, builder.mul(a_row, i64(r))) for r in range(height)]
         right = [builder.add(b, builder.mul(b_column, i64(j))) for j in range(width)]
@@ -186,28 +197,64 @@ def transpose_block(context: Any, a: Any, a_row: Any, c: Any, c_row: Any, rows: 
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         a, a_row, c, c_row, rows, columns = arguments[:6]
-        v = _Vectors(builder, _kind(kind))
-        none = ir.Constant(ir.VectorType(i1, v.n), [0] * v.n)
-
-        def masks(count: Any, inside: Any) -> list[Any]:
-            mask = v.mask(count)
-            return [builder.select(builder.icmp_signed("<", i64(r), inside), mask, none) for r in range(v.n)]
-
-        loads = masks(columns, rows)
-        lines = [v.load(builder.add(a, builder.mul(a_row, i64(r))), loads[r]) for r in range(v.n)]
-        step = 1
-        while step < v.n:
-            lines = _swapped(builder, v, lines, step)
-            step *= 2
-        stores = masks(rows, columns)
-        for r in range(v.n):
-            v.store(lines[r], builder.add(c, builder.mul(c_row, i64(r))), stores[r])
+        v = Vectors(builder, _kind(kind))
+        lines = [builder.add(a, builder.mul(a_row, i64(r))) for r in range(v.n)]
+        _turn(v, lines, (c, c_row), v.masks(columns, rows), v.masks(rows, columns))
         return context.get_dummy_value()
 
     return signature, generate
 
 
-def _swapped(builder: Any, v: _Vectors, lines: list[Any], step: int) -> list[Any]:
+@extending.intrinsic
+def transpose_full(context: Any, a: Any, a_row: Any, c: Any, c_row: Any, dtype: Any) -> Any:
+    """transpose_block where all of A is there."""
+    kind = dtype.dtype
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        a, a_row, c, c_row = arguments[:4]
+        v = Vectors(builder, _kind(kind))
+        lines = [builder.add(a, builder.mul(a_row, i64(r))) for r in range(v.n)]
+        _turn(v, lines, (c, c_row), [None] * v.n, [None] * v.n)
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * 4, dtype), generate
+
+
+@extending.intrinsic
+def gather_block(
+    context: Any, a: Any, a_row: Any, numbers: Any, c: Any, c_row: Any, rows: Any, columns: Any, dtype: Any
+) -> Any:
+    """transpose_block of the rows of A with these numbers (int64, at an address)."""
+    kind = dtype.dtype
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        a, a_row, numbers, c, c_row, rows, columns = arguments[:7]
+        v = Vectors(builder, _kind(kind))
+        lines = []
+        for r in range(v.n):
+            there = builder.select(builder.icmp_signed("<", i64(r), rows), i64(8 * r), i64(0))
+            number = builder.load(v.pointer(builder.add(numbers, there), i64))
+            lines.append(builder.add(a, builder.mul(a_row, number)))
+        _turn(v, lines, (c, c_row), v.masks(columns, rows), v.masks(rows, columns))
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * 7, dtype), generate
+
+
+def _turn(v: Vectors, addresses: list[Any], target: tuple[Any, Any], loads: list[Any], stores: list[Any]) -> None:
+    """Lines at the addresses into columns of the target (address, stride), each under a mask."""
+    builder = v.builder
+    c, c_row = target
+    lines = [v.load(address, mask) for address, mask in zip(addresses, loads, strict=True)]
+    step = 1
+    while step < v.n:
+        lines = _swapped(builder, v, lines, step)
+        step *= 2
+    for r in range(v.n):
+        v.store(lines[r], builder.add(c, builder.mul(c_row, i64(r))), stores[r])
+
+
+def _swapped(builder: Any, v: Vectors, lines: list[Any], step: int) -> list[Any]:
     """Swap the off-diagonal squares of side `step` between the lines r and r + step."""
     result = list(lines)
     low = [
