@@ -24,7 +24,9 @@ def command(name: str) -> click.Command:
 
 
 def options(name: str) -> list[click.Option]:
-    return [p for p in command(name).params if isinstance(p, click.Option)]
+    """Its own: what a command shares with train is documented there."""
+    shared = [] if name == "train" else command("train").params
+    return [p for p in command(name).params if isinstance(p, click.Option) and not any(p is other for other in shared)]
 
 
 def spellings(option: click.Option) -> list[str]:

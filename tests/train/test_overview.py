@@ -73,7 +73,8 @@ def test_a_comparison_names_what_differs(tmp_path: Path) -> None:
     a = make(tmp_path, "2026_x_aa", (3.0, 1.0), learning_rate=0.1)
     b = make(tmp_path, "2026_x_bb", (3.0, 2.0), learning_rate=0.3, hidden=(8, 4))
     document = comparison([a, b])
-    differences, results = sorted((t for t in walk(document) if isinstance(t, Table)), key=lambda t: t.headings[0] == "")
+    tables = [t for t in walk(document) if isinstance(t, Table)]
+    differences, results = sorted(tables, key=lambda t: t.headings[0] == "")
     assert results.headings[1:] == ("aa", "bb")
     assert ("lowest valid loss", 2.0, 4.0) in results.rows
     assert {row[0]: row[1:] for row in differences.rows} == {"learning_rate": ("0.1", "0.3"), "hidden": ("50", "8,4")}

@@ -19,6 +19,8 @@ VERBS = (
     "data",
     "train",
     "resume",
+    "lr-find",
+    "tune",
     "predict",
     "evaluate",
     "runs",
@@ -70,6 +72,10 @@ class Verbs(click.Group):
             from denpa.cli import listing
 
             found = getattr(listing, name)
+        elif name in ("lr-find", "tune"):
+            from denpa.cli import searching
+
+            found = searching.lr_find if name == "lr-find" else searching.tune
         elif name == "check":
             from denpa.cli import checking
 
