@@ -185,3 +185,14 @@ def test_a_picture_scales_with_its_place(chromium: Browser, tmp_path: Path) -> N
         _, _, w, h = map(float, re.search(r'viewBox="([^"]*)"', picture)[1].split())  # type: ignore[index]
         assert across == pytest.approx(min(width, w), abs=1)
         assert down == pytest.approx(across * h / w, abs=1)
+
+
+def test_a_document_in_a_notebook(chromium: Browser, tmp_path: Path) -> None:
+    (x,) = dp.inputs(x=2.0)
+    path = saved(tmp_path, "<!DOCTYPE html>" + dp.explain(x * x, "x")._repr_mimebundle_()["text/html"])
+    chromium.open(path)
+    assert chromium.outside(path) == []
+    assert chromium.errors == []
+    width, height = chromium.ask("(r => [r.width, r.height])(document.querySelector('iframe').getBoundingClientRect())")
+    assert width > 1000
+    assert height > 600

@@ -181,3 +181,14 @@ def test_links_and_labels_lead_somewhere() -> None:
     assert targets
     assert set(targets) <= set(ids)
     assert "Large images are shown with fewer pixels" in tree.text("en")
+
+
+@pytest.mark.parametrize("words", HOSTILE)
+def test_a_notebook_shows_the_lines_and_the_page_in_a_frame(words: str) -> None:
+    shown = document(words or "title")._repr_mimebundle_()
+    assert set(shown) == {"text/plain", "text/html"}
+    assert shown["text/plain"].count("\n") > 10
+    (frame,) = read(shown["text/html"]).all("iframe")
+    assert frame.attributes["sandbox"] == ""
+    assert "src" not in frame.attributes
+    assert frame.attributes["srcdoc"] == html.page(document(words or "title"))

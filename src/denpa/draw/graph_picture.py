@@ -12,7 +12,7 @@ import numpy as np
 
 from denpa import durable
 from denpa.autodiff import Gradients, backward
-from denpa.draw import raster, svg, tikz, units
+from denpa.draw import html, raster, svg, text, tikz, units
 from denpa.draw.animate import player
 from denpa.draw.build import Builder
 from denpa.draw.collapse import LIMIT, clusters
@@ -295,8 +295,11 @@ def _description(view: View) -> str:
     return in_language(_WHAT, view.language).format(operations, inputs, _result_name(view), how)
 
 
-def mimebundle(what: Tensor | Graph) -> dict[str, str]:
-    """What a notebook shows for a Tensor or a Graph: its text, and its picture where there is one of modest size."""
+def mimebundle(what: Tensor | Graph | Document) -> dict[str, str]:
+    """What a notebook shows: of a Tensor or a Graph its text, and its picture where there is one of modest size; of a
+    Document its lines, and its page."""
+    if isinstance(what, Document):
+        return {"text/plain": "\n".join(text.lines(what)), "text/html": str(html.framed(what))}
     bundle = {"text/plain": repr(what)}
     if isinstance(what, Tensor) and what.node.op is None:
         return bundle

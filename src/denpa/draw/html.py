@@ -251,3 +251,10 @@ def page(
         "body", *_choices(language), header, element("main", *lead, *([figure] if figure else []), *sections), *run
     )
     return f"<!DOCTYPE html>\n{element('html', _head(document, styles, script), body, lang=language)}\n"
+
+
+def framed(document: Document) -> Markup:
+    """The page in a frame, for a notebook: neither's style sheet reaches the other, and no script runs in it."""
+    look = "width:100%;height:620px;border:1px solid #8888;border-radius:6px"
+    title = _everywhere(document.title)
+    return element("iframe", srcdoc=page(document), title=title, style=look, sandbox="", loading="lazy")

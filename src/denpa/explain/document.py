@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeAlias
 from denpa.errors import UsageError
 from denpa.explain.charts import Chart
 from denpa.explain.words import LANGUAGES, Cell, Language, Number, T, Words, in_language
+from denpa.graph import FUNCTIONS
 
 __all__ = [
     "LANGUAGES",
@@ -121,6 +122,11 @@ class Document:
     title: Words
     sections: tuple[Section, ...]
     lead: tuple[Text | Formula | Table | Highlights | Picture, ...] = ()
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """In a notebook: the lines of text, and the page in a frame of its own."""
+        bundle: dict[str, str] = FUNCTIONS["mimebundle"](self)  # drawing stands on a higher floor
+        return bundle
 
 
 def walk(part: Any) -> Iterator[Any]:
