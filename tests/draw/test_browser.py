@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shutil
 import subprocess
@@ -13,12 +14,14 @@ import pytest
 from tests.draw.browser import PROGRAM, Browser, browser
 from tests.draw.charts import one_of_each
 from tests.draw.graphs import SHOP, SHOP_VALUES
+from tests.train.records import classification, regression
 
 import denpa as dp
 from denpa.draw import animate, html, svg
 from denpa.draw.units import network_scene
 from denpa.explain.charts import NetworkUnits
 from denpa.explain.document import Document, Picture, Section, T
+from denpa.train.report import report
 
 LINK = re.compile(r"""(?:src|href|action|data|poster|srcset)\s*=\s*["'](?!#|data:image/)[^"']*["']""")
 NAMED = re.compile(r"(?:https?:|ftp:|wss?:|file:|//)[^\s\"'<>]+")
@@ -35,6 +38,9 @@ def documents() -> dict[str, Document]:
         "descent": dp.descend(lambda x, y: x * x + 10 * y * y, (1.0, 1.0), learning_rate=0.05, steps=20).document(),
         "trace": dp.trace_step(network, x, t, notation="001", learning_rate=0.1).document,
         "explain": dp.explain(network, "W[1][2,3]", x=x, t=t),
+        "doctor": dp.doctor(network, 1000 * x, t, [3.0, 2.0, math.nan]).document(),
+        "report of a classification": report(classification()),
+        "report of a regression": report(regression()),
     }
 
 

@@ -3,11 +3,13 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from tests.draw.charts import one_of_each
+from tests.train.records import classification, regression
 
 import denpa as dp
 from denpa import nn
@@ -29,6 +31,8 @@ from denpa.explain.document import (
     Words,
 )
 from denpa.explain.trace import trace_step
+from denpa.train.record import RunRecord
+from denpa.train.report import report
 
 HOSTILE = [
     "50% & more_$x$ #1 {a} \\input{/etc/passwd} ~^",
@@ -168,6 +172,13 @@ def test_every_kind_of_chart_compiles(language: str, tmp_path: Path) -> None:
 def test_a_descent_with_its_maps_compiles(tmp_path: Path) -> None:
     found = dp.descend(lambda x, y: x * x + 10 * y * y, (1.0, 1.0), learning_rate=0.05, steps=20)
     compile_page(latex.page(found.document()), tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("language", ["en", "ja"])
+@pytest.mark.parametrize("record", [classification, regression])
+def test_a_report_compiles(record: Callable[[], RunRecord], language: str, tmp_path: Path) -> None:
+    compile_page(latex.page(report(record()), language), tmp_path)  # type: ignore[arg-type]
 
 
 def test_a_picture_is_drawn_with_its_words() -> None:
