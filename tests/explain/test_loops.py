@@ -381,4 +381,4 @@ def test_every_helper_of_a_program_is_told_in_japanese() -> None:
     assert "順伝播" in japanese
     assert "all elements" not in japanese
     with pytest.raises(UsageError, match="language"):
-        loops(graph, lang="fr")
+        loops(graph, lang="fr")  # type: ignore[arg-type]

@@ -100,9 +100,9 @@ def test_wrong_arguments_are_answered(seed_002: Any) -> None:
         explain(network, "W[1][1,1]", x=x, t=t, notation="oo1")
     with pytest.raises(UsageError, match="level"):
         explain(network, "W[1][1,1]", x=x, t=t, level="layers")  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match="learning_rate"):
+    with pytest.raises(UsageError, match="learning rate"):
         explain(network, "W[1][1,1]", x=x, t=t, learning_rate=0.0)
-    with pytest.raises(UsageError, match="top"):
+    with pytest.raises(UsageError, match="number of paths"):
         explain(network, "W[1][1,1]", x=x, t=t, top=-1)
     with pytest.raises(UsageError, match="named by a text"):
         explain(network, 3, x=x, t=t)  # type: ignore[arg-type]

@@ -75,7 +75,7 @@ def test_what_a_learner_may_mistake() -> None:
             loss_slice(*arguments, points=3)
     for radius in (0, -1, float("inf"), float("nan"), "1"):
         with pytest.raises(UsageError, match="radius"):
-            loss_slice(network, *clusters(), times, points=3, radius=radius)
+            loss_slice(network, *clusters(), times, points=3, radius=radius)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="no parameter"):
         loss_slice(network, *clusters(), ("activation1[0,0]", "W[1][1,2]"), points=3)
     with pytest.raises(UsageError, match="same parameter"):

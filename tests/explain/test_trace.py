@@ -195,7 +195,7 @@ def test_the_update_is_gradient_descent(rng: np.random.Generator) -> None:
     after = network.with_parameters(update.parameters).loss(x, t)
     assert float(after.value) == update.loss_after
     assert update.measured == pytest.approx(update.predicted, rel=1e-2)
-    with pytest.raises(UsageError, match="learning_rate"):
+    with pytest.raises(UsageError, match="learning rate"):
         trace_step(network, x, t, learning_rate=-1)
 
 

@@ -143,7 +143,7 @@ def explanation(
     """
     if level not in ("auto", "units", "operations"):
         raise UsageError("unknown level", where=user_line(), got=repr(level)[:60], want="auto, units or operations")
-    number("learning_rate", learning_rate, 0, open_low=True)
+    number("the learning rate", learning_rate, 0, open_low=True)
     found = subject(
         graph_or_network,
         name,

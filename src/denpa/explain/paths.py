@@ -237,7 +237,7 @@ class PathSum:
         Best-first search (A*): a beginning's priority is its product times the largest product from there on, here as
         a share of the largest product of all.  That bound is reached, so k paths cost k times their length.
         """
-        whole("top", k, 0, MAX_TOP)
+        whole("the number of paths to list", k, 0, MAX_TOP)
         first, to, value, via = self._sorted()
         bound, end, begin = self._bound, self._start[self.root], self._start[self.target.node]
         ids, products, came, links = [begin], [1.0], [-1], [-1]  # the beginnings, as a tree of links

@@ -122,7 +122,7 @@ def _bound(notation: Notation, step: Step) -> Notation:
 
 def _update(network: Any, x: Any, t: Any, step: Step, rate: float, loss: str | None, reduction: str | None) -> Update:
     """Plain gradient descent, (12), in the network's own dtype."""
-    number("learning_rate", rate, 0, open_low=True)
+    number("the learning rate", rate, 0, open_low=True)
     gradients = _gradients(step)
     new: dict[str, Array] = {}
     predicted = 0.0
