@@ -13,7 +13,7 @@ from denpa.errors import UsageError
 if TYPE_CHECKING:
     from denpa.train.model_file import Predictor
 
-_FORMATS = {"onnx": ".onnx", "safetensors": ".safetensors", "numpy": ".npz"}
+_FORMATS = {"onnx": ".onnx", "safetensors": ".safetensors", "numpy": ".npz", "tensorboard": ""}
 
 
 @click.command("export")
@@ -25,7 +25,8 @@ def export(run: Path, kind: str | None, out: Path, source: str | None) -> int:
     """Write RUN (a run folder or its model.safetensors) for other programs.
 
     onnx has the whole model: it predicts from raw columns, with scaling, class names and units inside.  safetensors and
-    numpy have the weights alone, named and shaped as in PyTorch's nn.Sequential.
+    numpy have the weights alone, named and shaped as in PyTorch's nn.Sequential.  tensorboard writes the figures of
+    every epoch as an event file into the folder that -o names.
 
     Exit code 1 when --check finds a difference above 1e-6.
     """
@@ -33,11 +34,17 @@ def export(run: Path, kind: str | None, out: Path, source: str | None) -> int:
     from denpa.interop.onnx_export import export_onnx
     from denpa.train.model_file import load_model
 
-    kind = kind or {ending: name for name, ending in _FORMATS.items()}.get(out.suffix.lower())
+    kind = kind or {ending: name for name, ending in _FORMATS.items() if ending}.get(out.suffix.lower())
     if kind is None:
         raise UsageError("the format is not known", got=f"-o {out}", want=", ".join(_FORMATS), fix="add -f onnx")
     if source is not None and kind != "onnx":
         raise UsageError("only an ONNX file can be checked", got=f"--check with {kind}", fix="leave --check out")
+    if kind == "tensorboard":
+        from denpa.train.run import Run
+        from denpa.train.tensorboard import export as write_events
+
+        click.echo(f"{write_events(Run(run), out)}: show it with: tensorboard --logdir {out}")
+        return 0
     model = load_model(run)
     write = {"onnx": export_onnx, "safetensors": state.save_state, "numpy": state.save_npz}[kind]
     write(model, out)
