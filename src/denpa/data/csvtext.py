@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import codecs
 import csv
+import io
 import re
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
 from typing import Protocol
 
 from denpa.data.cells import fault
@@ -14,6 +15,7 @@ from denpa.data.files import MIB, DataFile, listed, shown
 from denpa.data.source import ENCODINGS, Dialect, Piece
 from denpa.errors import DataError
 
+NEWLINE, BOM = b"\n", b"\xef\xbb\xbf"
 UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a vertical bar"}
@@ -159,34 +161,44 @@ class Recoded:
 
 def decoded_lines(stream: Bytes, where: str, encoding: str = "utf-8") -> Iterator[str]:
     """The lines of a text, with their line ends, without a byte order mark.  encoding: one with ASCII's line feed."""
-    offset = 0
-    for number, raw in enumerate(_raw_lines(stream, where), start=1):
-        marked = number == 1 and encoding == "utf-8"
-        line = raw.removeprefix(b"\xef\xbb\xbf") if marked else raw
+    return chain.from_iterable(_decoded(stream, where, encoding))
+
+
+def _decoded(stream: Bytes, where: str, encoding: str) -> Iterator[Iterable[str]]:
+    """The same in blocks: decoding and looking for faults line by line would take a quarter of the time of reading."""
+    line, offset = 0, 0
+    for raw in _blocks(stream, where):
+        mark = len(BOM) if not offset and encoding == "utf-8" and raw.startswith(BOM) else 0
         try:
-            text = line.decode(encoding)
+            text = raw[mark:].decode(encoding)
         except UnicodeDecodeError as error:
-            place = offset + len(raw) - len(line) + error.start
-            raise _not_decoded(where, number, place, raw, stream, encoding) from error
+            at = mark + error.start
+            number = line + raw.count(NEWLINE, 0, at) + 1
+            rest = raw[raw.rfind(NEWLINE, 0, at) + 1 :]
+            raise _not_decoded(where, number, offset + at, rest, stream, encoding) from error
         if "\0" in text:
+            at = raw.index(0)
             raise DataError(
                 "a NUL character in the text: not a CSV file, or a damaged one",
-                where=f"{where} line {number:,}, byte {offset + raw.index(0) + 1:,}",
+                where=f"{where} line {line + raw.count(NEWLINE, 0, at) + 1:,}, byte {offset + at + 1:,}",
                 want="a text file: a header line, then one line for each row",
             )
+        yield io.StringIO(text, newline="\n")
+        line += raw.count(NEWLINE)
         offset += len(raw)
-        yield text
 
 
-def _raw_lines(stream: Bytes, where: str) -> Iterator[bytes]:
+def _blocks(stream: Bytes, where: str) -> Iterator[bytes]:
+    """The bytes in pieces of whole lines."""
     rest, count = b"", 0
     while block := stream.read(MIB):
-        first, *others = block.split(b"\n")
-        rest += first
-        for other in others:
-            count += 1
-            yield rest + b"\n"
-            rest = other
+        end = block.rfind(NEWLINE) + 1
+        if end:
+            yield rest + block[:end]
+            count += block.count(NEWLINE)
+            rest = block[end:]
+        else:
+            rest += block
         if len(rest) > LONGEST_LINE:
             raise DataError(
                 "a line is too long: this is no table of text",
