@@ -47,8 +47,8 @@ def cycle(values: list[Any], n: int = N) -> list[Any]:
         (cycle([1, "nan", 3, "NaN"]), "number", "60 numbers; missing: 'nan'"),
         ([i * 7 % N for i in range(N)], "id", "whole numbers, none of the 120 twice"),
         ([10**12 - 17 * i for i in range(N)], "id", "whole numbers, none of the 120 twice"),
-        (cycle(["01234", "98765"]), "category", "codes: '01234' in line 2 has a leading zero"),
-        ([*cycle(["98765", "20001"]), "01234"], "category", "codes: '01234' in line 122 has a leading zero"),
+        (cycle(["01234", "98765"]), "category", "codes ('01234' in line 2 has a leading zero)"),
+        ([*cycle(["98765", "20001"]), "01234"], "category", "codes ('01234' in line 122 has a leading zero)"),
         (cycle(["cook", "baker"]), "category", "text with 2 different values"),
         (cycle(["NA", "EU", "US"]), "category", "text with 3 different values"),  # NA is a text among texts
         ([f"v{i}" for i in cycle(list(range(100)), 200)], "category", "text with 100 different values"),

@@ -118,7 +118,7 @@ def _automatic(scan: ColumnScan, role: Role) -> Column:
 
 def _text(scan: ColumnScan, role: Role) -> Column:
     if scan.zeros.count and not scan.text.count:
-        what = f"codes: {shown(scan.zeros.cell)} in {role.unit} {scan.zeros.place:,} has a leading zero"
+        what = f"codes ({shown(scan.zeros.cell)} in {role.unit} {scan.zeros.place:,} has a leading zero)"
     else:
         if DECIMAL_COMMA.fullmatch(scan.text.cell) or scan.number.count > scan.text.count:
             _refuse(scan, role)  # a column of numbers with faults
