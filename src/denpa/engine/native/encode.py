@@ -65,7 +65,8 @@ def _matmul(encoder: Encoder, task: Task) -> list[tuple[Kernel, list[int]]]:
     m, k, n = *a.shape, b.shape[1]
     blas = gemm_address(dtype)
     work = m * n * k
-    tiles = work > OWN and wide_vectors()
+    high, long = (m, n) if _unit(c, 1) else (n, m)
+    tiles = work > OWN and wide_vectors() and high >= 8 and long >= 32  # a tile's rows, most of its columns
     if not blas and not tiles and work > OWN:
         encoder.notes.append(f"matmul {m}×{k}·{k}×{n}: plain loops, no BLAS with 64-bit integers was found")
     if not _unit(c, 1):  # cᵀ = bᵀ aᵀ
