@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from denpa.errors import ShapeError, UsageError, user_line
-from denpa.explain.charts import Contour, Track
+from denpa.explain.charts import Contour, Surface, Track
 from denpa.explain.document import Document, Picture, Section, T
 from denpa.explain.notation import Notation, notation as find_notation
 from denpa.explain.subject import subject
@@ -45,26 +45,24 @@ class LossSlice:
     kept: float | None
 
     def document(self) -> Document:
-        tracks = (Track(T(en="training", ja="学習の経路"), *map(tuple, self.path.T.tolist())),)
+        path = Track(T(en="training", ja="学習の経路"), *map(tuple, self.path.T.tolist()))
+        tracks = (path,) if len(self.path) > 1 else ()
         finite = self.heights[np.isfinite(self.heights)]
         levels = np.unique(np.quantile(finite, np.linspace(0.02, 0.97, LEVELS))) if finite.size else np.empty(0)
-        chart = Contour(
-            tuple(self.a.tolist()),
-            tuple(self.b.tolist()),
-            tuple(map(tuple, self.heights.tolist())),
-            tuple(levels.tolist()),
-            self.names[0],
-            self.names[1],
-            tracks if len(self.path) > 1 else (),
-        )
+        grid = (tuple(self.a.tolist()), tuple(self.b.tolist()), tuple(map(tuple, self.heights.tolist())))
+        chart = Contour(*grid, tuple(levels.tolist()), *self.names, tracks)
         share = "" if self.kept is None else percent(self.kept)
         caption = T(
             en=f"The slice holds {share} of the path's variance; the path is projected onto it.",
             ja=f"この断面は経路の分散の {share} を含む。経路は断面に射影してある。",
         )
         picture = Picture(chart, T(en="The loss in the slice.", ja="断面上の損失。"), caption if share else "")
+        sheet = Picture(
+            Surface(*grid, *self.names, T(en="loss", ja="損失"), tracks),
+            T(en="The same loss in height.", ja="同じ損失を高さで。"),
+        )
         title = T(en="A slice through the loss", ja="損失の断面")
-        return Document(title, (Section(title, (picture,), "slice"),))
+        return Document(title, (Section(title, (picture, sheet), "slice"),))
 
 
 def loss_slice(
