@@ -11,6 +11,7 @@ from tests.train import worker
 
 from denpa.errors import DataError, UsageError
 from denpa.train.course import TIMES, course
+from denpa.train.run import Run
 from denpa.train.training import train
 
 
@@ -37,7 +38,9 @@ def test_long_runs_are_thinned_and_their_end_is_kept(tmp_path: Path) -> None:
     train(worker.settings(epochs=125, batch_size=400, engine="eager"), worker.dataset(), tmp_path / "run")
     found = course(tmp_path / "run", worker.dataset())
     assert found.same
-    assert len(found.times) == 1 + 41 + 1 <= TIMES  # before, every third epoch, the last
+    best = Run(tmp_path / "run").info["best"]["epoch"]
+    extra = len({best, 125} - set(range(0, 125, 3)))
+    assert len(found.times) == 1 + 41 + extra <= TIMES  # before, every third epoch, the best and the last
 
 
 def test_what_has_no_path(tmp_path: Path) -> None:

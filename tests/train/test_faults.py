@@ -152,8 +152,8 @@ def test_the_rows_that_only_validate(tmp_path: Path, monkeypatch: pytest.MonkeyP
     honest = Loop._watch
 
     def watch(self: Loop) -> Any:
-        name, x, t = honest(self) or ("", np.empty(0), np.empty(0))
-        return name, x * np.float32(1e38), t
+        name, (x, t) = honest(self) or ("", (np.empty(0), np.empty(0)))
+        return name, (x * np.float32(1e38), t)
 
     monkeypatch.setattr(Loop, "_watch", watch)
     with pytest.raises(TrainingError, match="the loss on the valid rows"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from denpa.train import Evaluation
@@ -27,3 +27,14 @@ def lines(e: Evaluation, rows: str = "") -> Iterator[str]:
         beside = f"   ({name}: {show(key, e.baseline[key])})" if key in e.baseline else ""
         name = "baseline" if beside else name
         yield f"{rows} {in_language(metric_name(key), 'en')}: {show(key, value)}{beside}".lstrip()
+
+
+def best(info: dict[str, Any], epochs: int) -> str | None:
+    """`best epoch 7 of 20: valid_loss 0.437` from a run's status; None where nothing was watched."""
+    from denpa.formatting import number
+
+    told = info.get("best")
+    if not isinstance(told, dict):
+        return None
+    why = f"; stopped early after epoch {info['epoch']}" if info.get("stopped_early") else ""
+    return f"best epoch {told['epoch']} of {epochs}: {told['monitor']} {number(told['value'])}{why}"

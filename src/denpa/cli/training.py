@@ -62,6 +62,16 @@ def units(ctx: click.Context, param: click.Parameter, text: str) -> tuple[int, .
 @click.option("--schedule", default="constant", show_default=True, help="constant, cosine, step:30:0.1, …")
 @click.option("--batch-size", type=int, default=100, show_default=True)
 @click.option("--epochs", type=int, default=20, show_default=True)
+@click.option(
+    "--patience", type=int, default=0, show_default=True, help="Stop after so many epochs that are no better."
+)
+@click.option("--min-delta", type=float, default=0.0, show_default=True, help="How much better counts as better.")
+@click.option(
+    "--monitor",
+    default="auto",
+    show_default=True,
+    help="What tells the best epoch, whose weights are kept: valid_loss, valid_accuracy, train_loss, …; last: none.",
+)
 @click.option("--valid", type=SHARE, default=0.2, show_default=True, help="Share kept out to watch the training.")
 @click.option("--test", type=SHARE, default=0.0, show_default=True, help="Share kept out until the end.")
 @click.option("--seed", type=int, default=0, show_default=True)
@@ -112,16 +122,21 @@ def train(source: str, out: Path | None, quiet: bool, hidden: Any, header: bool 
 @click.command()
 @run_argument
 @click.option("--epochs", type=int, help="Train on to this many epochs.")
+@click.option("--patience", type=int, help="Another patience; 0 for all epochs.")
 @click.option("--anyway", is_flag=True, help="Go on although the machine or the libraries changed.")
 @quiet
-def resume(run: Path, epochs: int | None, anyway: bool, quiet: bool) -> int:
+def resume(run: Path, epochs: int | None, patience: int | None, anyway: bool, quiet: bool) -> int:
     """Continue RUN, however it ended, to the bits of a run that was never interrupted."""
     from denpa.train.run import Run
     from denpa.train.training import resume as go
 
     if Run(run).config.online:
         return online.resume(run, anyway, quiet)
-    return _run(lambda **hooks: go(run, epochs=epochs, anyway=anyway, say=_teller(quiet), **hooks), run, quiet)
+    return _run(
+        lambda **hooks: go(run, epochs=epochs, patience=patience, anyway=anyway, say=_teller(quiet), **hooks),
+        run,
+        quiet,
+    )
 
 
 def command_line() -> str:
@@ -162,6 +177,8 @@ def _result(trained: Trained) -> None:
     except DenpaError as error:
         failed = error
     name = {"test": "test", "valid": "validation", "train": "training"}[trained.evaluated_on]
+    if (line := figures.best(trained.run.info, trained.config.epochs)) is not None:
+        click.echo(line)
     for line in figures.lines(e, name):
         click.echo(line)
     click.echo(f"{e.rows:,} {name} rows; trained for {duration(trained.run.info['seconds'])}")

@@ -17,8 +17,9 @@ import numpy as np
 from denpa import durable, tensorfile
 from denpa.arrays import Array
 from denpa.errors import ModelFileError
+from denpa.train.best import Best
 
-FORMAT = 1
+FORMAT = 2  # 1 had no best epoch
 KEEP = 2
 FOLDER = "checkpoints"
 _NAME = re.compile(r"step-(\d{12})\.safetensors")
@@ -30,8 +31,8 @@ class Checkpoint:
     """A run between two steps.
 
     step: updates done; epoch: the one it is in, from 1; batch: batches of that epoch done.  parameters, optimizer:
-    arrays by name; sums: running sums of the epoch's metrics, float64.  history_bytes, history_sha256: the metrics
-    counted.  machine: `machine.facts()` when it was saved.
+    arrays by name; sums: running sums of the epoch's metrics, float64; best: what is kept so far.
+    history_bytes, history_sha256: the metrics counted.  machine: `machine.facts()` when it was saved.
     """
 
     step: int
@@ -40,6 +41,7 @@ class Checkpoint:
     parameters: dict[str, Array]
     optimizer: dict[str, Array]
     sums: dict[str, float] = field(default_factory=dict)
+    best: Best | None = None
     history_bytes: int = 0
     history_sha256: str = ""
     machine: dict[str, Any] = field(default_factory=dict)
@@ -54,12 +56,14 @@ def encode(checkpoint: Checkpoint) -> bytes:
         "parameters": checkpoint.parameters,
         "optimizer": checkpoint.optimizer,
         "sums": {name: np.float64(value) for name, value in checkpoint.sums.items()},
+        "best": {} if checkpoint.best is None else checkpoint.best.parameters,
     }
     arrays = {f"{group}/{name}": np.asarray(value) for group, named in groups.items() for name, value in named.items()}
     about = {
         "kind": "checkpoint",
         "format": FORMAT,
         **{key: getattr(checkpoint, key) for key in _PLACES},
+        "best": None if checkpoint.best is None else checkpoint.best.to_json(),
         "history_sha256": checkpoint.history_sha256,
         "machine": checkpoint.machine,
     }
@@ -71,7 +75,7 @@ def decode(data: bytes, where: str) -> Checkpoint:
     file = tensorfile.decode(data, where, "checkpoint")
     about = file.about
     check_kind(about, "checkpoint", FORMAT, where)
-    groups: dict[str, dict[str, Array]] = {"parameters": {}, "optimizer": {}, "sums": {}}
+    groups: dict[str, dict[str, Array]] = {"parameters": {}, "optimizer": {}, "sums": {}, "best": {}}
     for name, value in file.arrays.items():
         group, _, rest = name.partition("/")
         if group not in groups or not rest:
@@ -82,11 +86,17 @@ def decode(data: bytes, where: str) -> Checkpoint:
         raise ModelFileError("the checkpoint does not say where in the run it is", where=where, got=repr(numbers)[:80])
     if not isinstance(about.get("history_sha256"), str) or not isinstance(about.get("machine"), dict):
         raise ModelFileError("the checkpoint's description is not complete", where=where)
+    best = Best.from_json(about.get("best"), groups["best"])
+    if (best is None) != (about.get("best") is None and not groups["best"]):
+        raise ModelFileError(
+            "the checkpoint's best epoch is not complete", where=where, got=repr(about.get("best"))[:80]
+        )
     return Checkpoint(
         **numbers,  # type: ignore[arg-type]
         parameters=groups["parameters"],
         optimizer=groups["optimizer"],
         sums={name: float(value) for name, value in groups["sums"].items()},
+        best=best,
         history_sha256=about["history_sha256"],
         machine=about["machine"],
     )
@@ -144,8 +154,11 @@ def latest(run: Path, warn: Callable[[str], None]) -> Checkpoint | None:
 
 def check_fits(checkpoint: Checkpoint, start: Checkpoint, where: str) -> None:
     """ModelFileError unless it has the arrays of `start`, a checkpoint of the same run: names, shapes and dtypes."""
-    for what in ("parameters", "optimizer"):
-        have, want = ({n: (np.shape(v), v.dtype.str) for n, v in getattr(c, what).items()} for c in (checkpoint, start))
+    pairs = [(what, getattr(checkpoint, what), getattr(start, what)) for what in ("parameters", "optimizer")]
+    if checkpoint.best is not None:
+        pairs.append(("the best parameters", checkpoint.best.parameters, start.parameters))
+    for what, *both in pairs:
+        have, want = ({n: (np.shape(v), v.dtype.str) for n, v in arrays.items()} for arrays in both)
         if have != want:
             wrong = next(name for name in (*want, *have) if have.get(name) != want.get(name))
             raise ModelFileError(

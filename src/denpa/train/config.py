@@ -15,6 +15,7 @@ from denpa.data.source import ENCODINGS, Dialect
 from denpa.errors import UsageError
 from denpa.nn import ACTIVATIONS, init, optim, schedules
 from denpa.nn.choices import choose, number, whole
+from denpa.train import best
 from denpa.train.weights import ClassWeight, checked_class_weight
 
 SEED_MAX = (1 << 64) - 1
@@ -35,7 +36,9 @@ class Config:
     hidden: units of the hidden layers.  learning_rate: None takes the
     optimiser's own.  class_weight: "none", "balanced", or a number for each of some classes.
     valid, test: fractions of the rows that are kept out.  clip: largest global gradient norm,
-    0 for none.  threads: of the linear algebra library, 0 to choose by the size of a step.  checkpoint_seconds: the
+    0 for none.  monitor: the figure whose best epoch gives the weights that are kept; "auto": valid_loss, without
+    validation rows "last".  patience: epochs without one better by more than min_delta after which training stops,
+    0 for never.  threads: of the linear algebra library, 0 to choose by the size of a step.  checkpoint_seconds: the
     longest time between two checkpoints.  doctor: whether the training is watched for what ails it.
     """
 
@@ -69,6 +72,9 @@ class Config:
     schedule: str = "constant"
     batch_size: int = 100
     epochs: int = 20
+    patience: int = 0
+    min_delta: float = 0.0
+    monitor: str = "auto"
     valid: float = 0.2
     test: float = 0.0
     seed: int = 0
@@ -96,6 +102,9 @@ class Config:
         number("checkpoint_seconds", self.checkpoint_seconds, 0)
         whole("batch_size", self.batch_size, 1, 1 << 40)
         whole("epochs", self.epochs, 0, 1 << 40)
+        whole("patience", self.patience, 0, 1 << 40)
+        number("min_delta", self.min_delta, 0)
+        choose("monitor", self.monitor, dict.fromkeys(best.NAMES))
         whole("seed", self.seed, 0, SEED_MAX)
         whole("threads", self.threads, 0, 1 << 16)
         if self.init != "auto":

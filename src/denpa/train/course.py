@@ -31,8 +31,8 @@ TIMES = 60  # most times at which parameters are kept
 class Course:
     """times: parameters by name, before the first epoch and after some or all of the others.
 
-    network: the run's own.  x (n, n_in), t: up to 1,024 of its training rows.  same: whether the last of the times is
-    the network, bit for bit.
+    network: the run's own.  x (n, n_in), t: up to 1,024 of its training rows.  same: whether one of the times is the
+    network, bit for bit: the last, or where the weights of a better epoch were kept that one.
     """
 
     network: Network
@@ -51,21 +51,26 @@ def course(path: str | Path, data: Dataset | None = None, *, again: bool = True)
     run, network, prepared = opened(path, data)
     rows = sample_rows(run, prepared, MOST_ROWS)
     times = _times(run, prepared) if again else ()
-    same = bool(times) and all(np.array_equal(times[-1][n], p.value) for n, p in network.parameters().items())
+    own = {name: p.value for name, p in network.parameters().items()}
+    same = any(all(np.array_equal(at[name], value) for name, value in own.items()) for at in reversed(times))
     return Course(network, prepared.x[rows], prepared.t[rows], times, same)
 
 
 def _times(run: Run, prepared: Parts) -> tuple[dict[str, Array], ...]:
-    config, epochs = replace(run.config, doctor=False, checkpoint_seconds=1e9), len(run.history)
+    config, epochs = (
+        replace(run.config, doctor=False, checkpoint_seconds=1e9, monitor="last", patience=0),
+        len(run.history),
+    )
     if not epochs:
         raise UsageError("this run has no finished epoch, and so no path", where=str(run.path), fix="denpa resume it")
     network = build_network(config, prepared.inputs, prepared.targets)
     at = loop.start(network, config)
     times = [{name: np.array(value) for name, value in at.parameters.items()}]
-    every = -(-epochs // TIMES)
+    every, best = -(-epochs // TIMES), run.info.get("best")
+    kept = {epochs, best.get("epoch") if isinstance(best, dict) else None}
 
     def keep(row: dict[str, Any], parameters: dict[str, Array]) -> tuple[()]:
-        if row["epoch"] % every == 0 or row["epoch"] == epochs:
+        if row["epoch"] % every == 0 or row["epoch"] in kept:
             times.append({name: np.array(value) for name, value in parameters.items()})
         return ()
 

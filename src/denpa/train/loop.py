@@ -23,7 +23,7 @@ from denpa.errors import TrainingError
 from denpa.explain.doctor_findings import Finding
 from denpa.nn import Network
 from denpa.train import checkpoint, machine
-from denpa.train.best import after
+from denpa.train.best import after, patient
 from denpa.train.checkpoint import Checkpoint
 from denpa.train.config import Config
 from denpa.train.faults import fault, finite
@@ -155,8 +155,7 @@ class Loop:
     @property
     def stopped_early(self) -> bool:
         """Whether as many epochs as there is patience for have not been better."""
-        best, patience = self.at.best, self.config.patience
-        return best is not None and 0 < patience <= self.at.epoch - 1 - best.since
+        return not patient(self.at.best, self.config.patience, self.at.epoch - 1)
 
     @property
     def kept(self) -> dict[str, Array]:

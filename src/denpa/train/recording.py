@@ -39,7 +39,7 @@ def record_of(trained: Trained) -> RunRecord:
         data=_data(prepared, trained.evaluation if trained.evaluated_on == "test" else None),
         network=_network(trained),
         history=[_epoch(row) for row in run.history],
-        status=_STATUS.get(run.status, run.status),
+        status="stopped early" if info.get("stopped_early") else _STATUS.get(run.status, run.status),
         started=info.get("created"),
         seconds=info.get("seconds"),
         gradient_check=_check(trained),
@@ -52,6 +52,7 @@ def record_of(trained: Trained) -> RunRecord:
         versions={**machine.versions(), **_kernels(config.engine)},
         fallbacks=trained.fallbacks,
         warnings=trained.warnings,
+        best_epoch=(info.get("best") or {}).get("epoch"),
         **_outcome(trained),
     )
 

@@ -18,7 +18,7 @@ from denpa.data.shuffle import sample
 from denpa.engine import engine
 from denpa.errors import DenpaError, UsageError
 from denpa.nn import Network
-from denpa.train import checkpoint, loop, machine
+from denpa.train import best, checkpoint, loop, machine
 from denpa.train.checkpoint import Checkpoint
 from denpa.train.config import Config
 from denpa.train.doctor import Watch
@@ -84,6 +84,9 @@ def train(
         loss=network.loss_function.name,
         engine=_engine(config.engine, say),
         threads=config.threads or machine.threads_for(_flops(network, config.batch_size)),
+        monitor=best.resolve(
+            config.monitor, config.patience, valid=len(rows[1]) > 0, classify=data.classes is not None
+        ),
     )
     prepared = parts(config, network, data, inputs, targets, rows)
     durable.make_folder(out, what="the run folder")
@@ -106,6 +109,7 @@ def resume(
     data: Dataset | None = None,
     *,
     epochs: int | None = None,
+    patience: int | None = None,
     anyway: bool = False,
     on_progress: Callable[[Progress], None] = _nothing,
     should_stop: Callable[[], bool] = lambda: False,
@@ -115,6 +119,7 @@ def resume(
     """Continue a run that was stopped, killed or has failed, to the bits it would have had without that.
 
     data: the run's source if it is in memory already.  epochs: a new, larger number of epochs, for a finished run too.
+    patience: another one, for a run that stopped early too.
     anyway: go on although libraries or processor changed, and with it perhaps the last bits.  say, warn: see `train`.
     UsageError when the run is finished or held by another process; DataError when its data changed; ModelFileError when
     no checkpoint is left.
@@ -123,8 +128,10 @@ def resume(
     with locked(run.path):
         run = Run(path)
         config = run.config
-        if epochs is not None:
-            config = replace(config, epochs=epochs)
+        changed: dict[str, Any] = {"epochs": epochs, "patience": patience}
+        config = replace(config, **{key: value for key, value in changed.items() if value is not None})
+        if config.monitor == "auto":  # of a run from before epochs were compared
+            config = replace(config, monitor="last")
         warnings = _Warnings(warn)
         durable.remove([*durable.leftovers(run.path), *durable.leftovers(run.path / checkpoint.FOLDER)])
         at = checkpoint.latest(run.path, warnings)
@@ -136,7 +143,7 @@ def resume(
         _check_place(run, config, at, network)
         _check_machine(at, config, anyway, warnings)
         durable.remove([p for p in checkpoint.saved(run.path) if p.name > at.name], what="a damaged checkpoint")
-        if epochs is not None:
+        if config != run.config:
             durable.write(run.path / "config.toml", config.to_toml().encode(), what="the run's settings")
         run.update(status="running", resumed=[*run.info.get("resumed", []), now()])
         prepared = parts(config, network, data, inputs, targets, rows)
@@ -205,6 +212,9 @@ def _go(
             raise
     facts: dict[str, Any] = {"status": "finished" if finished else "stopped", "ended": now(), "epoch": at.epoch - 1}
     facts["seconds"] = float(run.info.get("seconds", 0.0)) + time.monotonic() - began
+    if at.best is not None:
+        facts["best"] = {"epoch": at.best.epoch, "monitor": config.monitor, "value": at.best.value}
+        facts["stopped_early"] = trainer.stopped_early and at.epoch <= config.epochs
     if evaluation is not None:
         numbers = {name: value for name, value in evaluation.values.items() if not math.isnan(value)}  # NaN is no JSON
         facts["evaluation"] = {"on": where, "rows": evaluation.rows, **numbers}
@@ -238,12 +248,13 @@ def _model(trainer: Loop, run: Run) -> Predictor:
     about = {
         "run": run.id,
         "epochs": at.epoch - 1,
+        "best_epoch": None if at.best is None else at.best.epoch,
         "steps": at.step,
         "source": prepared.data.source,
         "data_sha256": prepared.data.sha256,
         "target": prepared.targets.name,
     }
-    network = trainer.network.with_parameters(trainer.parameters)
+    network = trainer.network.with_parameters(trainer.kept)
     return Predictor(network, prepared.inputs, prepared.targets, prepared.guess, about)
 
 
@@ -265,6 +276,13 @@ def evaluated_rows(prepared: Parts, name: str) -> Array:
 
 
 def _check_place(run: Run, config: Config, at: Checkpoint, network: Network) -> None:
+    if at.best is not None and run.status == "finished" and not best.patient(at.best, config.patience, at.epoch - 1):
+        raise UsageError(
+            "the run is finished: it stopped early",
+            where=str(run.path),
+            got=f"{at.epoch - 1} of {config.epochs} epochs done, none better since epoch {at.best.since}",
+            fix=f"train on with --patience {2 * config.patience}, or --patience 0 for all epochs",
+        )
     if at.epoch > config.epochs and run.status == "finished":
         raise UsageError(
             "the run is finished",
