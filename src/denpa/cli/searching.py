@@ -116,13 +116,10 @@ def tune(
 
     Start it again with the same --out, or on other machines with the same --storage, to go on with the same study.
     """
-    from denpa import durable
-    from denpa.draw.html import page
     from denpa.train.run import fresh_folder
     from denpa.train.signals import stop_on_signals
     from denpa.train.space import ADAPTIVE, DEFAULT, DEFAULT_ADAPTIVE, parse
     from denpa.train.tune import tune as go
-    from denpa.train.tune_report import document
 
     usual = DEFAULT_ADAPTIVE if options["optimizer"] in ADAPTIVE else DEFAULT
     space = parse(lines or usual)
@@ -146,22 +143,31 @@ def tune(
             on_trial=lambda search, trial: None if quiet else click.echo(_line(search, trial, trials)),
             should_stop=should_stop,
         )
-    report = folder / "search.html"
+    return _told(found, trials, as_json)
+
+
+def _told(found: Search, trials: int, as_json: bool) -> int:
+    """Write the report, print the best, and say when the search was stopped."""
+    from denpa import durable
+    from denpa.draw.html import page
+    from denpa.train.tune_report import document
+
+    report = found.folder / "search.html"
     durable.write(report, page(document(found)).encode(), what="the report of the search")
     best = found.best
     if as_json:
         click.echo(json.dumps({"best": best and asdict(best), "trials": [asdict(t) for t in found.trials]}))
     elif best is not None:
-        click.echo(f"best: {metric} {number(best.value or 0.0)} with {_chosen(best)}")
-        click.echo(f"run:    {folder / str(best.run)}")
+        click.echo(f"best: {found.metric} {number(best.value or 0.0)} with {_chosen(best)}")
+        click.echo(f"run:    {found.folder / str(best.run)}")
     if not as_json:
         click.echo(f"report: {report}")
     if found.done() < trials:
-        click.echo(f"stopped; continue with the same command and --out {folder}", err=True)
+        click.echo(f"stopped; continue with the same command and --out {found.folder}", err=True)
         return EXIT_INTERRUPTED
     if best is None:
         raise UsageError(
-            "no training was completed", where=str(folder), fix="search gentler settings, or --pruner none"
+            "no training was completed", where=str(found.folder), fix="search gentler settings, or --pruner none"
         )
     return 0
 

@@ -121,8 +121,6 @@ def _objective(
     """One training: its metric is told after every epoch, and it ends when the pruner or the user says so."""
 
     def run(trial: Any) -> float:
-        from optuna import TrialPruned
-
         chosen = settings(config, {name: _suggest(trial, name, part) for name, part in space.items()})
         out = folder / f"trial_{trial.number:04d}"
         trial.set_user_attr(RUN, out.name)
@@ -139,7 +137,7 @@ def _objective(
 
         trained = train(chosen, data, out, on_progress=watch, should_stop=lambda: pruned or should_stop())
         if pruned and not trained.finished:
-            raise TrialPruned
+            raise _optuna().TrialPruned
         if not trained.finished:
             trial.study.enqueue_trial(trial.params)  # it did not fail: whoever goes on does it again
             raise _Stopped
@@ -201,7 +199,7 @@ def _fingerprint(config: Config, data: Dataset, space: Space) -> dict[str, Any]:
 def _study(
     folder: Path, storage: str | None, name: str, metric: str, pruner: str, seed: int, agreed: dict[str, Any]
 ) -> Any:
-    optuna = require("optuna", for_="denpa tune", extra="tune")
+    optuna = _optuna()
     chosen = {
         "halving": lambda: optuna.pruners.SuccessiveHalvingPruner(
             min_resource=max(1, agreed["epochs"] // 10), reduction_factor=3
@@ -231,8 +229,7 @@ def _study(
 
 def _created(folder: Path, storage: str | None, name: str, direction: Any) -> Any:
     """The study, made or opened.  Workers that begin together make the same tables: all but one of them try again."""
-    import optuna
-
+    optuna = _optuna()
     for attempt in range(OPENINGS):
         try:
             return optuna.create_study(
@@ -246,12 +243,9 @@ def _created(folder: Path, storage: str | None, name: str, direction: Any) -> An
 
 
 def _storage(folder: Path, url: str | None) -> Any:
-    from optuna import storages
-
+    storages = _optuna().storages
     if url is not None and url.startswith("journal:"):
-        from optuna.storages.journal import JournalFileBackend
-
-        return storages.JournalStorage(JournalFileBackend(url.removeprefix("journal:")))
+        return storages.JournalStorage(storages.journal.JournalFileBackend(url.removeprefix("journal:")))
     return storages.RDBStorage(
         url or f"sqlite:///{(folder / STUDY).absolute()}",
         engine_kwargs={"connect_args": {"timeout": 60}} if url is None or url.startswith("sqlite") else None,
@@ -278,10 +272,14 @@ def _agree(study: Any, agreed: dict[str, Any]) -> None:
         )
 
 
+def _optuna() -> Any:
+    return require("optuna", for_="denpa tune", extra="tune")
+
+
 @contextmanager
 def _quietly() -> Iterator[None]:
     """Optuna's own log, and its warnings that parts of it are experimental, are not for whoever trains a network."""
-    optuna = require("optuna", for_="denpa tune", extra="tune")
+    optuna = _optuna()
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
