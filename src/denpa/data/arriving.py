@@ -83,7 +83,8 @@ class Arriving:
         return self._block(lines)
 
     def _block(self, lines: list[bytes]) -> Block | None:
-        rows, numbers = [], []
+        rows: list[list[str]] = []
+        numbers: list[int] = []
         for line in lines:
             self._line += 1
             try:
