@@ -10,7 +10,7 @@ x, t = data.inputs.reshape(len(data.inputs), -1) / 16, data.targets
 network = dp.nn.Network([64, 20, 10], hidden="relu", seed=0)
 
 times = [{name: p.value for name, p in network.parameters().items()}]
-for epoch in range(40):
+for _ in range(40):
     gradients = dp.backward(network.loss(x, t))
     network = network.with_parameters({name: p.value - gradients[p] for name, p in network.parameters().items()})
     times.append({name: p.value for name, p in network.parameters().items()})

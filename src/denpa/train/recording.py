@@ -105,7 +105,9 @@ def _calibration(e: Evaluation) -> Curve | None:
 def _guess(trained: Trained) -> Words:
     targets = trained.model.targets
     if targets.kind == "classes":
-        name = targets.classes[int(trained.model.guess)]
+        guess = trained.model.guess
+        assert guess is not None  # a training has rows, and so a most frequent class
+        name = targets.classes[int(guess)]
         return T(f"the most frequent class, {name}", f"最も多いクラス {name}")
     return T("the mean of the training targets", "訓練データの目標値の平均")
 
