@@ -15,11 +15,30 @@ from denpa.errors import DataError
 
 Floats = npt.NDArray[np.float64]
 
+TILE = 1 << 16  # numbers standardised at a time: 512 KiB
 ROWS = 8192  # standardising works in pieces of so many rows: its float64 copies then stay small
+
+
+def standardise(values: Array, mean: Floats, std: Floats, into: Array) -> None:
+    """into = (values − mean) / std, by column.
+
+    Means and deviations are repeated, so that NumPy's loops run over whole pieces: over rows of 20 numbers they take
+    ten times as long.
+    """
+    count = max(1, TILE // len(mean))
+    means, stds = (np.tile(row, (min(count, len(values)), 1)) for row in (mean, std))
+    for start in range(0, len(values), count):
+        part = values[start : start + count]
+        scaled = part - means[: len(part)]
+        scaled /= stds[: len(part)]
+        into[start : start + count] = scaled
 
 
 def expand(rows: Array, cells: Sequence[InputColumn], mean: npt.NDArray[np.float64], silent: Sequence[int]) -> Floats:
     """(m, columns) as a Dataset has them → (m, features), in their own units: a missing number is its mean."""
+    if not len(silent) and not any(column.kind == "category" or column.missing for column in cells):
+        gone = np.isnan(rows)
+        return np.where(gone, mean, rows) if gone.any() else rows
     out = np.zeros((len(rows), len(mean)))
     at, plain, place = 0, [], []
     here = np.arange(len(rows))

@@ -130,7 +130,7 @@ class InputEncoding:
                     encoded[piece] /= encoded.dtype.type(self.maximum)
                 else:
                     values = columns.expand(rows[piece], self.cells, mean, self.silent) if self.cells else rows[piece]
-                    encoded[piece] = (values - mean) / std
+                    columns.standardise(values, mean, std, encoded[piece])
         if not np.isfinite(encoded).all():
             row, column = np.argwhere(~np.isfinite(encoded))[0]
             value = f"{rows[row, column]}, encoded " if not self.cells else ""
