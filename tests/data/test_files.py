@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from tests.data.formats import gz, refused, write
+from tests.data.formats import gz, peak_memory, refused, write
 
 from denpa.data import read
 from denpa.data.files import ALLOWANCE, EXPANSION, MIB, check_expansion, listed, opened, shown, shown_path
@@ -87,6 +87,41 @@ def test_damaged_gzip(damage: object, tmp_path: Path) -> None:
     content = gz(b"a,y\n" + b"".join(b"%d,%d\n" % (i, i * i) for i in range(1000)))
     with refused("the gzip data is damaged or cut off", "gzip -t"):
         read(write(tmp_path / "t.csv.gz", damage(content)))  # type: ignore[operator]
+
+
+def zst(content: bytes, **options: int) -> bytes:
+    zstandard = pytest.importorskip("zstandard")
+    packed: bytes = zstandard.ZstdCompressor(**options).compress(content)
+    return packed
+
+
+def test_zstandard(tmp_path: Path) -> None:
+    text = b"a,y\n" + b"".join(b"%d,%d\n" % (i * i % 977, i % 7) for i in range(200_000))
+    assert len(read(write(tmp_path / "t.csv.zst", zst(text)), task="regression")) == 200_000
+    frames = zst(b"a,y\n1,2\n") + zst(b"3,4\n", write_checksum=True) + zst(b"")
+    assert read(write(tmp_path / "f.csv.zst", frames)).inputs.tolist() == [[1], [3]]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [lambda b: b[:-1], lambda b: b[:-4], lambda b: b[:20], lambda b: b[:5], lambda b: b + b"garbage",
+     lambda b: b[:40] + bytes([b[40] ^ 255]) + b[41:]],
+)  # fmt: skip
+def test_damaged_zstandard(damage: object, tmp_path: Path) -> None:
+    content = zst(b"a,y\n" + b"".join(b"%d,%d\n" % (i, i * i) for i in range(1000)), write_checksum=True)
+    with refused("the zstd data is damaged or cut off", "zstd -t"):
+        read(write(tmp_path / "t.csv.zst", damage(content)))  # type: ignore[operator]
+
+
+def test_a_zstandard_bomb_takes_no_memory(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.csv.zst", zst(b"1" * (1 << 30)))
+
+    def run() -> None:
+        with refused("expands too far"):
+            read(path)
+
+    assert path.stat().st_size < 200_000
+    assert peak_memory(run) < 128 * MIB
 
 
 def test_the_cap_on_expansion() -> None:

@@ -23,6 +23,9 @@ IMAGES = np.arange(20 * 4 * 3, dtype=np.uint8).reshape(20, 4, 3)
 LABELS = (np.arange(20) % 3).astype(np.uint8)
 NAMES = np.array(["p", "q", "r"])[LABELS]
 ROWS = table([["a", "b, c", "y"], *([i / 7, -i, "pqr"[i % 3]] for i in range(20))])
+JOBS = ["cook", "nurse, night", ""]
+CELLS = ([i / 7, i % 5, JOBS[i % 3], f"2024-01-{i % 28 + 1}", f"0{i % 3}1", "pq"[i % 2]] for i in range(30))
+MIXED = table([["a", "n", "job", "day", "code", "y"], *CELLS])
 
 SAMPLES = {
     "train-images": idx(IMAGES),
@@ -31,6 +34,7 @@ SAMPLES = {
     "deflated.npz": npz(compressed=True, x_train=IMAGES, y_train=NAMES, x_test=IMAGES, y_test=NAMES),
     "table.csv": ROWS,
     "table.csv.gz": gz(ROWS),
+    "mixed.csv": MIXED,
 }
 MUTATIONS = 2_000  # of each sample: about 1 s
 
