@@ -354,6 +354,7 @@ REFUSED = {
     "a mask": ([LINEAR, helper.make_node("Dropout", ["h"], ["d", "p"])], {}, "output 2 is not read"),
     "log-softmax inside": ([LINEAR, LOG, node("Gemm", "l", "c")], {"c": np.eye(2)}, "between two layers"),
     "an input twice": ([node("Concat", "x", "x", axis=1)], {}, "stands in it twice"),
+    "weights that overflow": ([LINEAR, node("Mul", "h", "c")], {"c": [-3e38, 1.0], "W": W * 1e10}, "overflow"),
     "a constant output": ([node("Identity", "W")], {}, "no output that depends"),
 }  # fmt: skip
 

@@ -258,10 +258,13 @@ def _network(built: Chain, dtype: str, fail: Any) -> Network:
                           dtype=dtype)  # fmt: skip
         names = iter(network.shapes())
         values: dict[str, Array] = {}
-        for W, b, _ in built.layers:
-            values[next(names)] = W.astype(dtype, copy=False)
-            if built.bias:
-                values[next(names)] = b.astype(dtype)
+        with np.errstate(over="ignore"):  # checked next
+            for W, b, _ in built.layers:
+                values[next(names)] = W.astype(dtype, copy=False)
+                if built.bias:
+                    values[next(names)] = b.astype(dtype)
+        if not all(np.isfinite(value).all() for value in values.values()):
+            raise fail(f"its weights, with the constants beside them, overflow {dtype}")
         return network.with_parameters(values)
     except (UsageError, ShapeError) as error:
         raise fail(error.what) from error
