@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings, strategies as st
 from tests.data.formats import gz, idx, mnist, npz, refused, table, write
 
 from denpa.data import InputEncoding, TargetEncoding, read, read_inputs, read_like
-from denpa.errors import MissingPackage, UsageError
+from denpa.errors import DataError, MissingPackage, UsageError
 
 TRAIN = table([["a", "b", "c", "kind"], *([i, i * i, -i, "pqr"[i % 3]] for i in range(30))])
 
@@ -198,3 +200,37 @@ def test_images_alone_are_enough_to_predict(tmp_path: Path) -> None:
     as_table = table([encoding.names, *images.reshape(3, 4).tolist()])
     found = read_inputs(write(tmp_path / "pixels.csv", as_table), encoding)
     np.testing.assert_array_equal(encoding.encode(found.inputs), encoding.encode(images))
+
+
+WORDS = st.sampled_from(
+    ["cook", "nurse", "01", "?", "NA", "", " pilot", "a,b", "2024-01-05", "2023/2/1", "x y", "true"]
+)
+FIGURES = st.sampled_from(["1", "2.50", "-3e2", "", "?", "nan", "007", "0.1", "12"])
+COLUMN = st.sampled_from([WORDS, FIGURES]).flatmap(lambda cells: st.lists(cells, min_size=12, max_size=12))
+
+
+@settings(max_examples=300)
+@given(
+    columns=st.lists(COLUMN, min_size=1, max_size=4), target=st.lists(st.sampled_from("pqr"), min_size=12, max_size=12)
+)
+def test_what_predict_reads_is_what_training_read(
+    columns: list[list[str]], target: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """A table with anything in it is refused, or gives the same network inputs in training and in predicting."""
+    names = [f"c{i}" for i in range(len(columns))]
+    path = tmp_path_factory.getbasetemp() / "any.csv"
+    write(path, table([[*names, "y"], *zip(*columns, target, strict=True)]))
+    try:
+        data = read(path)
+    except DataError:
+        return
+    inputs, targets = InputEncoding.fit(data), TargetEncoding.fit(data)
+    encoded = inputs.encode(data.inputs, np.float64)
+    assert np.isfinite(encoded).all()
+    assert not encoded[:, [i for i, name in enumerate(inputs.names) if name.endswith("=<other>")]].any()
+    again = InputEncoding.from_json(json.loads(json.dumps(inputs.to_json())))
+    backward = write(path, table([["y", *names[::-1]], *zip(target, *columns[::-1], strict=True)]))
+    found = read_inputs(backward, again)
+    assert found.notices == ()
+    np.testing.assert_array_equal(again.encode(found.inputs, np.float64), encoded)
+    np.testing.assert_array_equal(read_like(backward, again, targets).targets, data.targets)
