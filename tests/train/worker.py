@@ -53,6 +53,7 @@ def settings(**changes: Any) -> Config:
         "schedule": "warmup:1+cosine",
         "batch_size": 32,
         "epochs": 40,
+        "split": "random",
         "seed": 5,
         "threads": 1,
         "checkpoint_seconds": 0.0,

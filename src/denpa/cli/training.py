@@ -74,6 +74,12 @@ def units(ctx: click.Context, param: click.Parameter, text: str) -> tuple[int, .
 )
 @click.option("--valid", type=SHARE, default=0.2, show_default=True, help="Share kept out to watch the training.")
 @click.option("--test", type=SHARE, default=0.0, show_default=True, help="Share kept out until the end.")
+@click.option(
+    "--split",
+    default="auto",
+    show_default=True,
+    help="By what rows are kept out: row (their content), group, time (the latest), random.",
+)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True)
 @click.option("--engine", default="auto", show_default=True, help="eager, native, or native! to refuse fallbacks.")

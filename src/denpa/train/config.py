@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from denpa import toml
-from denpa.data import schemafile
+from denpa.data import schemafile, splits
 from denpa.data.schema import Options
 from denpa.data.source import ENCODINGS, Dialect
 from denpa.errors import UsageError
@@ -35,8 +35,8 @@ class Config:
     columns besides; sep, encoding, header ("auto", "yes" or "no"): how a table of text is written.
     hidden: units of the hidden layers.  learning_rate: None takes the
     optimiser's own.  class_weight: "none", "balanced", or a number for each of some classes.
-    valid, test: fractions of the rows that are kept out.  clip: largest global gradient norm,
-    0 for none.  monitor: the figure whose best epoch gives the weights that are kept; "auto": valid_loss, without
+    valid, test: fractions of the rows that are kept out; split: by what, see `data.splits`.  clip: largest global
+    gradient norm, 0 for none.  monitor: the figure whose best epoch gives the weights that are kept; "auto": valid_loss, without
     validation rows "last".  patience: epochs without one better by more than min_delta after which training stops,
     0 for never.  threads: of the linear algebra library, 0 to choose by the size of a step.  checkpoint_seconds: the
     longest time between two checkpoints.  doctor: whether the training is watched for what ails it.
@@ -77,6 +77,7 @@ class Config:
     monitor: str = "auto"
     valid: float = 0.2
     test: float = 0.0
+    split: str = "auto"
     seed: int = 0
     dtype: str = "float32"
     engine: str = "auto"
@@ -97,6 +98,7 @@ class Config:
         number("dropout", self.dropout, 0, 1, open_high=True)
         object.__setattr__(self, "class_weight", checked_class_weight(self.class_weight))
         number("clip", self.clip, 0)
+        choose("split", self.split, dict.fromkeys(splits.WAYS))
         number("valid", self.valid, 0, 1, open_high=True)
         number("test", self.test, 0, 1, open_high=True)
         number("checkpoint_seconds", self.checkpoint_seconds, 0)

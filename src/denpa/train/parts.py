@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from denpa.arrays import Array
-from denpa.data import Dataset, InputEncoding, TargetEncoding, split
+from denpa.data import Dataset, InputEncoding, TargetEncoding, splits
 from denpa.data.dataset import check_finite
 from denpa.data.shuffle import LARGE, Part, divide
 from denpa.data.store import store_of
@@ -88,12 +88,11 @@ def division(config: Config, data: Dataset) -> tuple[Part, Part, Part]:
             got=f"test = {config.test:g}",
             want="test = 0: its own part is used",
         )
-    if len(data) >= LARGE and data.groups is None and data.times is None:
+    how = splits.way(config.split, data)
+    if len(data) >= LARGE and how == "random":
         return divide(len(data), config.valid, config.test, (config.seed, config.seed ^ DRAW_TEST))
-    labels = data.targets[:] if data.classes is not None else None
-    rest, test = split(len(data), config.test, config.seed ^ DRAW_TEST, labels)
-    train, valid = split(len(rest), config.valid, config.seed, None if labels is None else labels[rest])
-    return rest[train], rest[valid], test
+    rest, test = splits.keep_out(data, np.arange(len(data)), config.test, config.seed ^ DRAW_TEST, how)
+    return *splits.keep_out(data, rest, config.valid, config.seed, how), test
 
 
 def encodings(config: Config, data: Dataset) -> tuple[InputEncoding, TargetEncoding, tuple[Part, Part, Part]]:

@@ -23,7 +23,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from denpa import durable, tensorfile
+from denpa import durable, tensorfile, toml
 from denpa.data.schema import Schema
 from denpa.data.schemafile import NAME as SCHEMA, dumps as schema_text
 from denpa.errors import ModelFileError, UsageError
@@ -41,6 +41,7 @@ INFO, CONFIG, METRICS, TIMINGS, MODEL, LOCK = (
     "model.safetensors",
     "lock",
 )
+EARLIER = {"split": "random", "monitor": "last"}  # what a run did whose settings do not say it
 INFO_LIMIT = 1 << 20  # bytes
 OWN = (
     CONFIG,
@@ -78,7 +79,7 @@ class Run:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise ModelFileError("the run has no readable settings", where=str(path), got=str(error)) from error
-        return Config.from_toml(text, str(path))
+        return Config.from_mapping({**EARLIER, **toml.loads(text, str(path))}, str(path))
 
     @property
     def history(self) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from denpa import durable
 from denpa.arrays import Array
-from denpa.data import Dataset
+from denpa.data import Dataset, splits
 from denpa.data.schemafile import NAME as SCHEMA
 from denpa.data.shuffle import sample
 from denpa.engine import engine
@@ -84,6 +84,7 @@ def train(
         loss=network.loss_function.name,
         engine=_engine(config.engine, say),
         threads=config.threads or machine.threads_for(_flops(network, config.batch_size)),
+        split=splits.way(config.split, data),
         monitor=best.resolve(
             config.monitor, config.patience, valid=len(rows[1]) > 0, classify=data.classes is not None
         ),
@@ -130,8 +131,6 @@ def resume(
         config = run.config
         changed: dict[str, Any] = {"epochs": epochs, "patience": patience}
         config = replace(config, **{key: value for key, value in changed.items() if value is not None})
-        if config.monitor == "auto":  # of a run from before epochs were compared
-            config = replace(config, monitor="last")
         warnings = _Warnings(warn)
         durable.remove([*durable.leftovers(run.path), *durable.leftovers(run.path / checkpoint.FOLDER)])
         at = checkpoint.latest(run.path, warnings)
