@@ -72,7 +72,7 @@ def test_a_real_table_from_the_profile_to_the_prediction(run_denpa, customers, t
     assert run_denpa("resume", "run", "--epochs", "41", "--quiet").returncode == 0
     assert run_denpa("trace", "run", "--row", "0").returncode == 0
     report = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
-    assert "看護師" in report
+    assert "購入" in report
 
 
 def test_settings_of_a_table_survive_in_the_run(run_denpa, tmp_path) -> None:

@@ -36,7 +36,7 @@ def test_a_config_comes_back() -> None:
 
 
 def test_none_is_left_out() -> None:
-    assert "target" not in Config().to_toml()
+    assert "target" not in {line.partition(" = ")[0] for line in Config().to_toml().splitlines()}
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])

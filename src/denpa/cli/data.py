@@ -26,6 +26,7 @@ TABLE_OPTIONS = (
     click.option("--drop", multiple=True, metavar="COLUMN", help="Leave a column out; may be repeated."),
     click.option("--type", "types", multiple=True, metavar="COLUMN=KIND", help="number, category, date, id, …"),
     click.option("--na", multiple=True, metavar="TEXT", help="Cells that are missing, besides empty ones."),
+    click.option("--drop-missing-target", is_flag=True, help="Leave out the rows whose target is missing."),
     click.option("--weight", metavar="COLUMN", help="What each row counts for."),
     click.option("--group", metavar="COLUMN", help="Rows of one group stay together when the table is divided."),
     click.option("--time", metavar="COLUMN", help="The rows' order: later ones are for validation and test."),

@@ -244,8 +244,16 @@ def _no_missing(scan: ColumnScan, role: Role, as_number: bool) -> None:
         where=role.first(first),
         got=shown(first.cell),
         want=f"a value in every row of the {role.wish}",
-        fix="fill these cells or remove their rows" + (", or say --task classification" if words else ""),
+        fix=_mended(role, example=scan.word.cell if scan.word.count else "")
+        + (", or say --task classification" if words and role.wish == "target" else ""),
     )
+
+
+def _mended(role: Role, example: str) -> str:
+    if role.wish != "target":
+        return "fill these cells or remove their rows"
+    word = f"--na {example} " if example else ""
+    return f"fill these cells, or leave their rows out: {word}--drop-missing-target"
 
 
 def decide_target(scan: ColumnScan, role: Role, task: str) -> tuple[Column, str, str]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from denpa.data.files import listed, shown
 from denpa.data.kinds import Column, Role, decide_column, decide_target, decide_targets
+from denpa.data.rows import WithTarget
 from denpa.data.scan import ColumnScan, Distinct
 from denpa.data.source import Dialect, TableSource
 from denpa.errors import DataError, UsageError
@@ -30,7 +31,7 @@ class Options:
 
     target: a column, or several with commas between; None: the one called target, label, class or y.  kinds: of some
     columns.  values: the categories of some columns, in order; others are `<other>`.  na: cells that are missing,
-    besides empty ones.
+    besides empty ones.  drop_missing_target: leave out the rows whose target is missing.
     """
 
     target: str | None = None
@@ -39,6 +40,7 @@ class Options:
     values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     na: tuple[str, ...] = ()
     dialect: Dialect = field(default_factory=Dialect)
+    drop_missing_target: bool = False
 
     def __post_init__(self) -> None:
         for name, kind in self.kinds.items():
@@ -88,6 +90,15 @@ class Schema:
         )
 
 
+def rows_with_target(source: TableSource, options: Options) -> TableSource:
+    """The source itself, or without the rows whose target is missing if that is asked for."""
+    if not options.drop_missing_target:
+        return source
+    said = [name for name, kind in options.kinds.items() if kind == "target"]
+    targets = said if options.target is None and said else target_names(source.names, options.target, source.where)
+    return WithTarget(source, targets, options.na)
+
+
 def profile(source: TableSource, options: Options, *, target: bool = True) -> Schema:
     """Read all of a table and decide what its columns are.  target False: it needs none, as long as none is named.
 
@@ -118,6 +129,8 @@ def profile(source: TableSource, options: Options, *, target: bool = True) -> Sc
             columns[i] = column
     columns = _some_input(columns, scans, source, bool(targets))
     notices = tuple(notice for column in columns for notice in column.notices)
+    if isinstance(source, WithTarget) and source.left_out:
+        notices = (f"{source.left_out:,} rows without a target are left out", *notices)
     return Schema(tuple(columns), rows, source.where, source.sha256, task, reason, options.na, source.dialect, notices)
 
 

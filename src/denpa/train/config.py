@@ -51,6 +51,7 @@ class Config:
     drop: tuple[str, ...] = ()
     types: tuple[str, ...] = ()
     na: tuple[str, ...] = ()
+    drop_missing_target: bool = False
     weight: str | None = None
     group: str | None = None
     time: str | None = None
@@ -135,7 +136,8 @@ class Config:
         """
         kept = None if folder is None else folder / schemafile.NAME
         if kept is not None and kept.exists():
-            return schemafile.read_schema_file(kept).options()
+            decided = schemafile.read_schema_file(kept).options()
+            return replace(decided, drop_missing_target=self.drop_missing_target)
         base = schemafile.read_schema_file(self.schema).options() if self.schema is not None else Options()
         said = self._said()
         kinds = {
@@ -157,6 +159,7 @@ class Config:
             kinds={**kinds, **said},
             na=(*dict.fromkeys((*base.na, *self.na)),),
             dialect=dialect,
+            drop_missing_target=self.drop_missing_target,
         )
 
     def _said(self) -> dict[str, str]:
