@@ -28,7 +28,7 @@ MAGIC = b"denpa rows 1\n"
 PAGE = 1 << 21  # of the header, most of it a hole that takes no disk: the names of 10,000 classes fit
 WRITTEN = 1 << 23  # bytes written at a time, from multiples of PAGE on: Linux then caches the file in pages of 2 MiB,
 # and each is mapped at once: a row is taken in 0.04 µs instead of 0.08, and in larger files the difference grows
-WINDOW = 1 << 26  # bytes of the file that are mapped at a time
+WINDOW = 1 << 24  # bytes of the file that are mapped at a time
 CACHED = 1 << 12  # records looked at together: with 20 inputs they and their encoded form stay in a core's cache
 AHEAD = 1 << 28  # bytes between two looks at the free space
 SEQUENCE = 1 << 22  # bytes read at a time where rows follow each other
@@ -91,7 +91,8 @@ class Store:
     def visit(self, rows: npt.NDArray[np.int64], look: Callable[[Array, Array], None]) -> None:
         """Call look(places, records), records being those of rows[places], until each of `rows`, (m,), was there.
 
-        One window of the file is in memory at a time, so it is gone through once, upward.
+        One window of the file is in memory at a time, so it is gone through once, upward.  The array of records is used
+        again after each call.
         """
         if not len(rows):
             return
@@ -104,16 +105,22 @@ class Store:
         # The array lives in this call only: a map cannot be closed while an array is made of it.
         records = np.frombuffer(self._map, self.dtype, offset=PAGE)
         numbers = np.arange(chosen[0] // per, chosen[-1] // per + 2) * per
-        cuts = np.searchsorted(chosen, numbers)
-        for number, first, last in zip(numbers.tolist(), cuts[:-1].tolist(), cuts[1:].tolist(), strict=False):
-            if first == last:
+        cuts = np.searchsorted(chosen, numbers).tolist()
+        found, filled = np.empty(min(CACHED, len(rows)), self.dtype), 0
+        for number, at, last in zip(numbers.tolist(), cuts, cuts[1:], strict=False):
+            if at == last:
                 continue
-            for at in range(first, last, CACHED):
-                some = slice(at, min(at + CACHED, last))
-                look(ascending[some], records.take(chosen[some]))
+            while at < last:
+                end = min(last, at + len(found) - filled)
+                records.take(chosen[at:end], out=found[filled : filled + end - at], mode="clip")
+                filled, at = filled + end - at, end
+                if filled == len(found):
+                    look(ascending[at - filled : at], found)
+                    filled = 0
             start = (PAGE + number * item) // mmap.PAGESIZE * mmap.PAGESIZE
-            end = min(PAGE + (number + per) * item, len(self._map))
-            self._map.madvise(mmap.MADV_DONTNEED, start, end - start)
+            self._map.madvise(mmap.MADV_DONTNEED, start, min(PAGE + (number + per) * item, len(self._map)) - start)
+        if filled:
+            look(ascending[len(rows) - filled :], found[:filled])
 
     def take(self, rows: npt.NDArray[np.int64]) -> Array:
         """The records of these rows, (m,), in their order."""
