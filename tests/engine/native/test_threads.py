@@ -122,3 +122,21 @@ def test_a_forked_child_has_helpers_of_its_own() -> None:
         _, status = os.waitpid(child, 0)
         assert os.waitstatus_to_exitcode(status) == 0
     assert result(2, made)[0] == wanted
+
+
+def test_state_of_another_run_is_taken_over_after_ones_own() -> None:
+    """What a call gave back is not copied in again; everything else is, and nobody can write into it meanwhile."""
+    step, start, data, rows, by_step = training("momentum")
+    program, other = NativeProgram(step, 1), NativeProgram(step, 1)
+    state, expected = dict(start), dict(start)
+    for i in range(4):
+        part = rows[i : i + 1], {n: v[i : i + 1] for n, v in by_step.items()}
+        program.run(state, data, *part)
+        (other if i == 1 else NativeProgram(step, 1)).run(expected, data, *part)
+        for name, value in state.items():
+            np.testing.assert_array_equal(value, expected[name])
+            with pytest.raises(ValueError, match="read-only"):
+                np.asarray(value)[...] = 0
+        if i == 2:
+            state = {name: np.array(value) * 0.5 for name, value in state.items()}  # another state: copied in
+            expected = dict(state)

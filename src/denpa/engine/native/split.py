@@ -67,11 +67,11 @@ def part(view: View, axis: int, first: int, length: int) -> View:
 
 
 def _product(task: Task, threads: int) -> list[Task]:
-    """By columns of C, or by rows when there are more of them; whole when C has to be filled by a copy first."""
+    """By columns of C, or by rows unless there are fewer of them; whole when C has to be filled by a copy first."""
     a, b, base, c = task.info["a"], task.info["b"], task.info["base"], task.writes[0]
     if base is not None and base.value.offset != c.value.offset:
         return [task]
-    axis = 0 if c.shape[0] > c.shape[1] else 1
+    axis = 0 if c.shape[0] >= c.shape[1] else 1
     made = []
     for first, length in ranges(c.shape[axis], threads, BLOCK_ROWS if axis == 0 else BLOCK_COLUMNS):
         left, right = (part(a, 0, first, length), b) if axis == 0 else (a, part(b, 1, first, length))
