@@ -20,7 +20,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "src" / "denpa"
 # A unit is a module or a folder directly under src/denpa.  It imports from lower floors; inside a folder, freely.
 FLOORS = {
     0: {"errors", "arrays", "durable", "tensorfile", "formatting", "toml"},
-    1: {"graph", "primitive", "tree"},
+    1: {"graph", "primitive", "tree", "scalartext"},
     2: {"ops", "blackbox"},
     3: {"autodiff", "transforms", "numeric", "check", "contract", "formula"},
     4: {"nn", "data"},

@@ -1,6 +1,6 @@
 """Scalar texts → the source of typed, branch-free expressions that numba compiles.
 
-A text such as "x if x > 0 or isnan(x) else 0.0" is parsed, never run; what is not in this small language is an error.
+A text such as "x if x > 0 or isnan(x) else 0.0" is parsed, never run; the language is that of `denpa.scalartext`.
 """
 
 from __future__ import annotations
@@ -9,33 +9,13 @@ import ast
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from denpa import scalartext
 from denpa.engine.values import Statement
-from denpa.errors import UsageError
 
-LETTERS = "xyzuvw"
 NUMBERS = {"inf": "INF", "nan": "NAN", "pi": "PI"}
 WHOLE = ("sigmoid", "softplus")  # primitives that vecmath has as one function, better than their texts say
-FUNCTIONS = (
-    *WHOLE,
-    "exp",
-    "expm1",
-    "log",
-    "log1p",
-    "sqrt",
-    "sin",
-    "cos",
-    "tan",
-    "sinh",
-    "cosh",
-    "tanh",
-    "atan",
-    "erf",
-    "erfc",
-)
-_OPERATORS: dict[type[ast.AST], str] = {
-    ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Pow: "**",
-    ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!=",
-}  # fmt: skip
+INLINE = ("abs", "copysign", "isnan", "isinf")  # of any dtype, and not of vecmath
+FUNCTIONS = (*WHOLE, *[name for name in scalartext.FUNCTIONS if name not in INLINE])
 Typed = tuple[str, bool]  # source, and whether it is a truth value
 
 
@@ -48,8 +28,9 @@ def statement(s: Statement, arguments: Sequence[tuple[str, str]]) -> str:
         return arguments[0][0]
     if s.name in WHOLE and compute in ("float32", "float64"):
         return converted(f"{s.name}_{compute}({converted(*arguments[0], compute)})", compute, s.dtype)
-    names = {letter: converted(*a, compute) for letter, a in zip(LETTERS, arguments, strict=False)}
-    source, truth = _Expression(names, dict(s.params), compute).emit(ast.parse(s.text, mode="eval").body)
+    names = {letter: converted(*a, compute) for letter, a in zip(scalartext.LETTERS, arguments, strict=False)}
+    params = dict(s.params)
+    source, truth = _Expression(names, params, compute).emit(scalartext.parse(s.text, {*names, *params}))
     if truth:
         return source if s.dtype == "bool" else converted(source, "bool", s.dtype)
     return converted(source, compute, s.dtype)
@@ -69,10 +50,7 @@ class _Expression:
         self.names, self.params, self.compute = names, params, compute
 
     def emit(self, node: ast.expr) -> Typed:
-        method = getattr(self, f"_{type(node).__name__.lower()}", None)
-        if method is None:
-            raise UsageError("not in the language of scalar texts", got=ast.unparse(node))
-        typed: Typed = method(node)
+        typed: Typed = getattr(self, f"_{type(node).__name__.lower()}")(node)
         return typed
 
     def number(self, node: ast.expr) -> str:
@@ -93,12 +71,10 @@ class _Expression:
             return f"{self.compute}({text})", False
         if node.id in self.names:
             return self.names[node.id], False
-        if node.id in NUMBERS:
-            return f"{self.compute}({NUMBERS[node.id]})", False
-        raise UsageError("a scalar text names what it is not given", got=node.id)
+        return f"{self.compute}({NUMBERS[node.id]})", False
 
     def _binop(self, node: ast.BinOp) -> Typed:
-        return f"({self.number(node.left)} {_OPERATORS[type(node.op)]} {self.number(node.right)})", False
+        return f"({self.number(node.left)} {scalartext.BINARY[type(node.op)]} {self.number(node.right)})", False
 
     def _unaryop(self, node: ast.UnaryOp) -> Typed:
         if isinstance(node.op, ast.Not):
@@ -107,7 +83,8 @@ class _Expression:
 
     def _compare(self, node: ast.Compare) -> Typed:
         sides = [self.number(n) for n in (node.left, *node.comparators)]
-        parts = [f"({a} {_OPERATORS[type(op)]} {b})" for a, op, b in zip(sides, node.ops, sides[1:], strict=False)]
+        signs = [scalartext.COMPARISONS[type(op)] for op in node.ops]
+        parts = [f"({a} {sign} {b})" for a, sign, b in zip(sides, signs, sides[1:], strict=False)]
         return f"({' & '.join(parts)})", True
 
     def _boolop(self, node: ast.BoolOp) -> Typed:
@@ -118,14 +95,10 @@ class _Expression:
         return f"select({self.truth(node.test)}, {self.number(node.body)}, {self.number(node.orelse)})", False
 
     def _call(self, node: ast.Call) -> Typed:
-        name = node.func.id if isinstance(node.func, ast.Name) else ""
-        arguments = [self.number(a) for a in node.args]
+        assert isinstance(node.func, ast.Name)  # as scalartext.parse has seen to
+        name, arguments = node.func.id, [self.number(a) for a in node.args]
         if name == "isnan":
             return f"({arguments[0]} != {arguments[0]})", True
         if name == "isinf":
             return f"(abs({arguments[0]}) == {self.compute}(INF))", True
-        if name in ("abs", "copysign"):
-            return f"{name}({', '.join(arguments)})", False
-        if name in FUNCTIONS and name not in WHOLE:
-            return f"{name}_{self.compute}({arguments[0]})", False
-        raise UsageError("not a function of scalar texts", got=name)
+        return f"{name if name in INLINE else f'{name}_{self.compute}'}({', '.join(arguments)})", False
