@@ -44,7 +44,7 @@ def npy_file() -> bytes:
     ("content", "fragment"),
     [
         (npy_file(), "a single .npy array"),
-        (b"PAR1\x15\0", "a Parquet file"),
+        (b"PAR1\x15\0", "the Parquet or Arrow file is damaged"),
         (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
         (b"\x89PNG\r\n\x1a\n", "a picture"),
         (b"\x80\x05\x95", "never read"),
@@ -200,6 +200,16 @@ def test_images_alone_are_enough_to_predict(tmp_path: Path) -> None:
     as_table = table([encoding.names, *images.reshape(3, 4).tolist()])
     found = read_inputs(write(tmp_path / "pixels.csv", as_table), encoding)
     np.testing.assert_array_equal(encoding.encode(found.inputs), encoding.encode(images))
+
+
+def test_models_of_before_columns_were_described(tmp_path: Path) -> None:
+    """Their encodings know names, means and deviations only: numbers in every cell."""
+    old = {"kind": "table", "names": ["a", "b"], "mean": [1.0, 2.0], "std": [1.0, 2.0], "constant": []}
+    encoding = InputEncoding.from_json(old)
+    found = read_inputs(write(tmp_path / "new.csv", "b,c,a\n4,x,3\n2,y,1\n"), encoding)
+    np.testing.assert_array_equal(encoding.encode(found.inputs), [[2, 1], [0, 0]])
+    with refused("column 'b': 1 of 2 cells are empty"):
+        read_inputs(write(tmp_path / "gap.csv", "a,b\n1,\n1,2\n"), encoding)
 
 
 WORDS = st.sampled_from(

@@ -68,6 +68,12 @@ class InputCoder:
             coded.append(values)
         return coded
 
+    def refuse_missing(self) -> None:
+        """DataError for the first column with missing cells: for encodings that know of none."""
+        for column, missing in zip(self._columns, self._missing, strict=True):
+            if missing:
+                raise missing_cells(column.name, missing, self._rows, self._where)
+
     def finish(self, fix: str = "correct these cells: the model was trained on such values") -> tuple[str, ...]:
         """Sentences about what was not expected.  DataError, with this fix, for cells that are no numbers or dates."""
         if self._faults:

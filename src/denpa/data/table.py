@@ -10,6 +10,7 @@ import numpy as np
 from denpa.data.cells import Floats
 from denpa.data.coding import ClassCoder, InputCoder, InputColumn, NumberCoder, group_codes, missing_cells
 from denpa.data.dataset import Array, Dataset, Inputs
+from denpa.data.encoding import InputEncoding, TargetEncoding
 from denpa.data.files import listed, shown
 from denpa.data.kinds import Column
 from denpa.data.leaks import Leaks
@@ -68,22 +69,32 @@ class Layout:
     time: str | None = None
     dates: bool = False  # times are dates
     labels: bool = False  # the targets are 0 and 1, several at once
+    gaps: bool = True  # whether inputs may be missing
 
     @classmethod
     def of(cls, schema: Schema) -> Layout:
         targets = schema.of_kind("target")
-        roles = {kind: next(iter(schema.of_kind(kind)), None) for kind in ("weight", "group", "time")}
-        named = {kind: None if column is None else column.name for kind, column in roles.items()}
-        time = roles["time"]
+        weight, group, time = (next(iter(schema.of_kind(kind)), None) for kind in ("weight", "group", "time"))
         return cls(
             tuple(input_column(column) for column in schema.inputs),
             schema.na,
             tuple(column.name for column in targets),
             targets[0].values if schema.task == "classification" else None,
-            **named,
+            weight.name if weight else None,
+            group.name if group else None,
+            time.name if time else None,
             dates=time is not None and time.dates,
             labels=schema.task == "multilabel",
         )
+
+    @classmethod
+    def like(cls, inputs: InputEncoding, targets: TargetEncoding | None = None) -> Layout:
+        """What a trained network wants to see of another table, with its targets or without."""
+        gaps = bool(inputs.cells)  # encodings of before columns were described know no missing cells
+        if targets is None:
+            return cls(inputs.table, inputs.na, gaps=gaps)
+        labels = bool(targets.labels)
+        return cls(inputs.table, inputs.na, targets.columns, targets.classes or None, labels=labels, gaps=gaps)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -128,6 +139,8 @@ class Coder:
             place = f"{self._source.where}, first at {self._source.unit} {self._absent_at:,}"
             raise missing_cells(str(self._layout.group), self._absent, self.rows, place)
         self.notices = self._inputs.finish()
+        if not self._layout.gaps:
+            self._inputs.refuse_missing()
 
     def _code(self, cells: list[Cells], places: Sequence[int]) -> Coded:
         layout, rest = self._layout, len(self._layout.inputs)
