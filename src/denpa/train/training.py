@@ -83,7 +83,7 @@ def train(
         output=network.output,
         loss=network.loss_function.name,
         engine=_engine(config.engine, say),
-        threads=config.threads or machine.threads_for(_flops(network, config.batch_size)),
+        threads=config.threads or machine.threads_for(flops(network, config.batch_size)),
         split=splits.way(config.split, data),
         monitor=best.resolve(
             config.monitor, config.patience, valid=len(rows[1]) > 0, classify=data.classes is not None
@@ -140,7 +140,7 @@ def resume(
         at = loop.start(network, config) if at is None else at
         say(f"engine: {engine(config.engine).name}, as the run began")
         _check_place(run, config, at, network)
-        _check_machine(at, config, anyway, warnings)
+        machine.check_same(at.machine, config.engine, config.threads, anyway, warnings)
         durable.remove([p for p in checkpoint.saved(run.path) if p.name > at.name], what="a damaged checkpoint")
         if config != run.config:
             durable.write(run.path / "config.toml", config.to_toml().encode(), what="the run's settings")
@@ -237,7 +237,7 @@ def _engine(name: str, say: Callable[[str], None]) -> str:
     return found if name == "auto" else name
 
 
-def _flops(network: Network, batch_size: int) -> float:
+def flops(network: Network, batch_size: int) -> float:
     """Floating-point operations of one step, about: three products a layer, two operations a weight and row."""
     return 6.0 * batch_size * sum(n_in * n_out for n_in, n_out in pairwise(network.units))
 
@@ -290,21 +290,6 @@ def _check_place(run: Run, config: Config, at: Checkpoint, network: Network) -> 
             fix=f"train on with --epochs {config.epochs + 10}, or start a new run",
         )
     checkpoint.check_fits(at, loop.start(network, config), str(run.path))
-
-
-def _check_machine(at: Checkpoint, config: Config, anyway: bool, warn: Callable[[str], None]) -> None:
-    """Equal bits need equal libraries, processor family and threads; the threads are set to what they were."""
-    if not at.machine:
-        return
-    changed = machine.differences(at.machine, {**machine.facts(config.engine), "threads": config.threads})
-    if changed and not anyway:
-        raise UsageError(
-            "this is not the machine or the software that the run was trained on: its last bits may come out different",
-            got="; ".join(changed),
-            fix="go back to what it was, or accept that with --anyway",
-        )
-    for line in changed:
-        warn(f"resumed on another machine or software, the bits may differ: {line}")
 
 
 __all__ = ["Trained", "evaluate_run", "reopen", "resume", "train"]
