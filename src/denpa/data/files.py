@@ -67,6 +67,16 @@ def damaged(where: str, packing: str, why: object) -> DataError:
     )
 
 
+def damaged_file(where: str, kind: str, why: object) -> DataError:
+    return DataError(
+        f"the {kind} file is damaged or cut off",
+        where=where,
+        got=str(why) or None,
+        want=f"a complete {kind} file",
+        fix="fetch or write it again",
+    )
+
+
 class ZstdFile:
     """The content of a Zstandard file, of one frame or several.  EOFError when the last is cut off.
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from denpa.data import streaming
+from denpa.data.arrow import ARROW, FEATHER_1, PARQUET, STREAM, ArrowSource, ParquetSource
 from denpa.data.csvtext import CsvSource
 from denpa.data.dataset import Dataset, Inputs
 from denpa.data.digits import NAME as DIGITS, read_digits
@@ -16,8 +17,8 @@ from denpa.data.files import DataFile, listed, opened
 from denpa.data.idx import is_idx, not_idx
 from denpa.data.idxset import read_file, read_file_like, read_folder, read_images
 from denpa.data.npz import read_npz, read_npz_inputs, read_npz_like
-from denpa.data.schema import Options, Schema
-from denpa.data.source import Dialect
+from denpa.data.schema import Options, Schema, rows_with_target
+from denpa.data.source import Dialect, TableSource
 from denpa.data.table import Layout, read_table, read_table_inputs, read_table_like, table_schema
 from denpa.data.targets import Labels, follow
 from denpa.errors import DataError, UsageError
@@ -25,8 +26,7 @@ from denpa.errors import DataError, UsageError
 # Files that people hand over and that would otherwise be reported as broken text.
 _FOREIGN = {
     b"\x93NUMPY": ("a single .npy array: it has no targets", 'numpy.savez("data.npz", x=inputs, y=targets)'),
-    b"PAR1\x15": ("a Parquet file", "save it as CSV or NPZ"),
-    b"ARROW1\0": ("an Arrow file", "save it as CSV or NPZ"),
+    FEATHER_1: ("a Feather file of version 1", "write it again with a recent version of its program"),
     b"\x89HDF\r\n": ("an HDF5 file", "save its arrays with numpy.savez"),
     b"SQLite format 3\0": ("an SQLite database", "export the table as CSV"),
     b"\x89PNG\r\n": ("a picture", "save the images as one NPZ file with the arrays x and y"),
@@ -39,7 +39,14 @@ _FOREIGN = {
     b"\xfd7zXZ": ("an xz file", "decompress it first: unxz"),
 }
 
-_KINDS = "an IDX file, a folder of IDX files, an NPZ file or a CSV file"
+# How tables are read, by kind; CSV, which alone has a dialect, apart.
+TABLES: dict[str, Callable[[DataFile, frozenset[str]], TableSource]] = {
+    "csv": lambda file, _: CsvSource(file),
+    "parquet": ParquetSource,
+    "arrow": ArrowSource,
+}
+
+_KINDS = "a table (CSV, Parquet, Arrow), an NPZ file, an IDX file or a folder of IDX files"
 
 
 def read(
@@ -53,9 +60,9 @@ def read(
 ) -> Dataset:
     """The rows and targets of a source, to train on.
 
-    source: "digits", an IDX file (its labels beside it), a folder of IDX files, an NPZ file or a CSV file, packed or
-    not where it is read in order.  target: the target's column, for tables only.  task: "auto", "classification" or
-    "regression".  options: more to say about a table; target and task go before those in it.
+    source: "digits", an IDX file (its labels beside it), a folder of IDX files, an NPZ file or a table (CSV, Parquet,
+    Arrow), packed or not where it is read in order.  target: the target's column, for tables only.  task: "auto",
+    "classification" or "regression".  options: more to say about a table; target and task go before those in it.
     stream: "yes" keeps the rows on the disk, "auto" those of a large table, and says so.
     UsageError for a source or option that cannot be meant, DataError for data that cannot be trained on.
     """
@@ -67,9 +74,9 @@ def read(
         return _kept(_without_target(read_folder(Path(source), task), target, task), stream, say)
     with opened(source) as file:
         kind = _kind(file)
-        if kind == "csv":
+        if kind in TABLES:
             chosen = replace(options or Options(), target=target, task=task)
-            table = CsvSource(file, chosen.dialect)
+            table = rows_with_target(_table(file, kind, chosen.dialect, chosen), chosen)
             if streaming.chosen(stream, file, bool(file.packing), say):
                 return streaming.stored_table(table, chosen, say)
             return read_table(table, chosen)
@@ -88,11 +95,11 @@ def read_schema(source: str | Path, options: Options) -> Schema:
     DataError when the source is no table, and for what cannot be decided.
     """
     if source == DIGITS or os.path.isdir(source):
-        raise DataError("only a table has a schema", where=str(source), want="a CSV file")
+        raise DataError("only a table has a schema", where=str(source), want="a CSV or Parquet file, or another table")
     with opened(source) as file:
-        if (kind := _kind(file)) != "csv":
+        if (kind := _kind(file)) not in TABLES:
             raise DataError("only a table has a schema", where=file.where, got=f"an {kind.upper()} file")
-        return table_schema(CsvSource(file, options.dialect), options)
+        return table_schema(rows_with_target(_table(file, kind, options.dialect, options), options), options)
 
 
 def read_like(
@@ -106,9 +113,8 @@ def read_like(
     if source != DIGITS and not os.path.isdir(source):
         with opened(source) as file:
             kind = _kind(file)
-            if kind == "csv":
-                layout = Layout(inputs.table, inputs.na, targets.columns, classes, labels=bool(targets.labels))
-                return read_table_like(CsvSource(file, dialect), layout)
+            if kind in TABLES:
+                return read_table_like(_table(file, kind, dialect), Layout.like(inputs, targets))
             _check_unnamed(inputs, file.where)
             return read_npz_like(file, classes) if kind == "npz" else read_file_like(file, classes)
     data = read(source, task="regression" if classes is None else "classification")
@@ -127,10 +133,26 @@ def read_inputs(source: str | Path, inputs: InputEncoding, dialect: Dialect | No
         return Inputs(part.inputs, part.source, part.sha256, maximum=part.maximum)
     with opened(source) as file:
         kind = _kind(file)
-        if kind == "csv":
-            return read_table_inputs(CsvSource(file, dialect), Layout(inputs.table, inputs.na))
+        if kind in TABLES:
+            return read_table_inputs(_table(file, kind, dialect), Layout.like(inputs))
         _check_unnamed(inputs, file.where)
         return read_npz_inputs(file) if kind == "npz" else read_images(file)
+
+
+def _table(file: DataFile, kind: str, dialect: Dialect | None, options: Options | None = None) -> TableSource:
+    """options: the columns that they drop may hold what is no cell."""
+    if kind == "csv":
+        return CsvSource(file, dialect)
+    if dialect not in (None, Dialect()):
+        raise UsageError(
+            "only a file of text has a delimiter, an encoding and a header",
+            where=file.where,
+            got=f"a file of kind {kind}",
+            fix="leave these options out",
+        )
+    kinds = {} if options is None else options.kinds
+    dropped = frozenset(name for name, wish in kinds.items() if wish == "drop")
+    return TABLES[kind](file, dropped)
 
 
 def _kind(file: DataFile) -> str:
@@ -145,6 +167,12 @@ def _kind(file: DataFile) -> str:
                 f"this is an archive inside {file.packing}", where=file.where, want=_KINDS, fix="decompress it first"
             )
         return "npz"
+    for magic, kind in {PARQUET: "parquet", ARROW: "arrow", STREAM: "arrow"}.items():
+        if head.startswith(magic):
+            if file.packing and magic != STREAM:
+                what = f"this is a {kind.capitalize()} file inside {file.packing}: it cannot be read in order"
+                raise DataError(what, where=file.where, fix="decompress it first; it is packed inside already")
+            return kind
     for magic, (what, fix) in _FOREIGN.items():
         if head.startswith(magic):
             raise DataError(f"this is {what}", where=file.where, want=_KINDS, fix=fix)
@@ -170,7 +198,7 @@ def _check_unnamed(inputs: InputEncoding, where: str) -> None:
         raise DataError(
             "the model knows its inputs by name, and this source has no names",
             where=where,
-            want=f"a CSV file with the columns {listed(inputs.columns or ())}",
+            want=f"a table with the columns {listed(inputs.columns or ())}",
         )
 
 
