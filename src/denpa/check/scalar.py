@@ -12,7 +12,7 @@ import numpy as np
 
 from denpa import scalartext
 
-_OTHER = {"atan": np.arctan, "erf": math.erf, "erfc": math.erfc}
+_OTHER: dict[str, Callable[..., Any]] = {"atan": np.arctan, "erf": math.erf, "erfc": math.erfc}
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     name: _OTHER.get(name) or getattr(np, name) for name in scalartext.FUNCTIONS
 }

@@ -156,13 +156,14 @@ def _load(kernel: Kernel) -> int:
     digest = _digest(kernel)
     symbol = f"denpa_{digest[:32]}"
     path = cache_folder() / "kernels" / f"{digest}.o"
-    code = None if bounds_checked() else _read(path)
+    code = _read(path)
     if code is None:
         for watch in watchers:
             watch(kernel)
-        code = _compile(kernel, symbol)
+        code, alone = _compile(kernel, symbol)
         statistics.compiled += 1
-        _write(path, code, kernel.text)
+        if alone:
+            _write(path, code, kernel.text)
     llvm, linker = _llvm(), _linker()
     linker.add_object_file(llvm.ObjectFileRef.from_data(code))
     linker.finalize_object()
@@ -207,8 +208,8 @@ def _write(path: Path, code: bytes, text: str | None) -> None:
         return
 
 
-def _compile(kernel: Kernel, symbol: str) -> bytes:
-    """Object code with one exported function of that name."""
+def _compile(kernel: Kernel, symbol: str) -> tuple[bytes, bool]:
+    """Object code with one exported function of that name, and whether other processes can use it, too."""
     numba = require("numba", for_="compiling a kernel of the native engine", extra="native")
     from denpa.engine.native import intrinsics
 
@@ -231,7 +232,7 @@ def _compile(kernel: Kernel, symbol: str) -> bytes:
     missing = [f.name for f in module.functions if f.is_declaration and not _known(f.name)]
     if missing and not bounds_checked():
         raise DenpaError(f"kernel {kernel.title} calls what is not there", got=", ".join(missing))
-    return bytes(_machine().emit_object(module))
+    return bytes(_machine().emit_object(module)), not missing
 
 
 def _without_errors(llvm: Any, module: Any) -> None:
@@ -245,8 +246,8 @@ def _without_errors(llvm: Any, module: Any) -> None:
 
 
 def bounds_checked() -> bool:
-    """Does numba check each index (NUMBA_BOUNDSCHECK=1)?  An error then calls Python and numba, so that kernels are
-    built in the process that runs them, and goes to `sys.unraisablehook`."""
+    """Does numba check each index (NUMBA_BOUNDSCHECK=1)?  An error then calls Python and numba, so that a kernel
+    which checks something is built in the process that runs it, and goes to `sys.unraisablehook`."""
     return os.environ.get("NUMBA_BOUNDSCHECK", "0") not in ("", "0")
 
 
