@@ -11,7 +11,7 @@ import pytest
 from denpa.errors import DataError
 from denpa.train.config import Config
 from denpa.train.run import Run, create
-from denpa.train.tensorboard import _masked_crc, events, export, scalars
+from denpa.train.tensorboard import _masked_crc, export, header, record, scalars
 
 
 def make(path: Path, epochs: int) -> Run:
@@ -41,7 +41,7 @@ def test_the_checksum_is_crc32c() -> None:
 
 
 def test_records_can_be_taken_apart(tmp_path: Path) -> None:
-    data = b"".join(events([(1, 2.0, {"a": 3.0})], 1.0))
+    data = header(1.0) + record(1, 2.0, {"a": 3.0})
     count = 0
     while data:
         (length,) = struct.unpack("<Q", data[:8])

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from denpa import durable
 from denpa.arrays import Array
 from denpa.data import Dataset
 from denpa.engine import engine
@@ -17,7 +15,6 @@ from denpa.errors import UsageError
 from denpa.explain.doctor import MOST_ROWS
 from denpa.nn import Network
 from denpa.train import loop, machine
-from denpa.train.checkpoint import FOLDER
 from denpa.train.doctor import sample_rows
 from denpa.train.loop import Loop
 from denpa.train.opened import opened
@@ -43,7 +40,7 @@ class Course:
 
 
 def course(path: str | Path, data: Dataset | None = None, *, again: bool = True) -> Course:
-    """Train a run once more, in a folder that is thrown away, to the epoch it reached; keep its parameters on the way.
+    """Train a run once more, without a folder, to the epoch it reached; keep its parameters on the way.
 
     data: the run's source if it is in memory already.  again: False leaves the training out; times is empty then.
     DataError when the source has changed, UsageError when no epoch was finished.
@@ -57,10 +54,7 @@ def course(path: str | Path, data: Dataset | None = None, *, again: bool = True)
 
 
 def _times(run: Run, prepared: Parts) -> tuple[dict[str, Array], ...]:
-    config, epochs = (
-        replace(run.config, doctor=False, checkpoint_seconds=1e9, monitor="last", patience=0),
-        len(run.history),
-    )
+    config, epochs = replace(run.config, monitor="last", patience=0), len(run.history)
     if not epochs:
         raise UsageError("this run has no finished epoch, and so no path", where=str(run.path), fix="denpa resume it")
     network = build_network(config, prepared.inputs, prepared.targets)
@@ -74,10 +68,11 @@ def _times(run: Run, prepared: Parts) -> tuple[dict[str, Array], ...]:
             times.append({name: np.array(value) for name, value in parameters.items()})
         return ()
 
-    with tempfile.TemporaryDirectory(prefix="denpa-") as folder, machine.threads(config.threads):
-        durable.make_folder(Path(folder) / FOLDER, what="the checkpoints")
+    with machine.threads(config.threads):
         how = engine(config.engine)
-        Loop(Path(folder), config, network, prepared, how, at, _nothing, lambda: at.epoch > epochs, look=keep).run()
+        Loop(
+            None, config, network, prepared, how, at, _nothing, lambda: at.epoch > epochs, look=keep, norms=False
+        ).run()
     return tuple(times)
 
 

@@ -60,6 +60,21 @@ class History:
             self._pending = b""
 
 
+class Unsaved:
+    """The history of a training without a folder: its rows, in memory."""
+
+    size, sha256 = 0, ""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, Any]] = []
+
+    def append(self, row: Mapping[str, Any]) -> None:
+        self.rows.append(dict(row))
+
+    def flush(self) -> None:
+        pass
+
+
 def line(row: Mapping[str, Any]) -> bytes:
     """Floats with all their digits, so that equal bits give equal lines and unequal ones do not."""
     return json.dumps(dict(row), separators=(",", ":"), allow_nan=False).encode() + b"\n"

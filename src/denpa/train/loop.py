@@ -10,29 +10,28 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from denpa.arrays import Array
 from denpa.data import batch_count
-from denpa.engine import Engine, Metrics, Program
+from denpa.engine import Engine, Metrics, Program, Step
 from denpa.errors import TrainingError
 from denpa.explain.doctor_findings import Finding
-from denpa.nn import Network
+from denpa.nn import Network, optim, schedules
 from denpa.train import checkpoint, machine
 from denpa.train.best import after, patient
+from denpa.train.callbacks import Callbacks, Moment
 from denpa.train.checkpoint import Checkpoint
-from denpa.train.config import Config
 from denpa.train.faults import fault, finite
-from denpa.train.feeding import Batches
-from denpa.train.history import History
-from denpa.train.metrics import Evaluator
-from denpa.train.parts import Parts
+from denpa.train.feeding import Batches, Feed
+from denpa.train.history import History, Unsaved
+from denpa.train.metrics import Compiled, Evaluator
 from denpa.train.run import METRICS, TIMINGS
-from denpa.train.step import NORM, measuring_step, training_step
+from denpa.train.step import NEW, NORM, gradient_step, measuring_step, training_step
 
 CALL_SECONDS = 0.2  # aim of one call of the engine; signals are answered between calls, and 0.25 s is promised
 FLUSH_SECONDS = 1.0  # a reader of the metrics is at most so far behind
@@ -60,24 +59,68 @@ class Progress:
     findings: tuple[Finding, ...] = ()
 
 
+class Settings(Protocol):
+    """What the loop must know; a `Config` does."""
+
+    @property
+    def seed(self) -> int: ...
+    @property
+    def batch_size(self) -> int: ...
+    @property
+    def epochs(self) -> int: ...
+    @property
+    def patience(self) -> int: ...
+    @property
+    def min_delta(self) -> float: ...
+    @property
+    def monitor(self) -> str: ...
+    @property
+    def clip(self) -> float: ...
+    @property
+    def engine(self) -> str: ...
+    @property
+    def checkpoint_seconds(self) -> float: ...
+    def make_optimizer(self) -> optim.Optimizer: ...
+    def make_schedule(self, steps_per_epoch: int) -> schedules.Schedule: ...
+
+
+class Source(Protocol):
+    """Where the loop's rows are; `Parts` are one."""
+
+    @property
+    def train(self) -> Any: ...
+    @property
+    def classify(self) -> bool: ...
+    def feed(self, seed: int, batch_size: int, epochs: int) -> Feed: ...
+    def part(self, name: str) -> tuple[Array, ...] | None: ...
+
+
 class _Stopped(Exception):
     """Asked to stop while an epoch is finished; its figures are computed again after a resume."""
 
 
 @dataclass
 class Loop:
-    """One run from where `at` is to its end.  state: parameters and optimiser state by name, C-contiguous arrays."""
+    """One run from where `at` is to its end.  state: parameters and optimiser state by name, C-contiguous arrays.
 
-    path: Path
-    config: Config
+    path: the run's folder; None: nothing is written, and history.rows has the metrics.  norms: whether gradient norms
+    are taken at the end of an epoch.  penalty: see `training_step`.  compiled: see `Evaluator`.
+    """
+
+    path: Path | None
+    config: Settings
     network: Network
-    parts: Parts
+    parts: Source
     engine: Engine
     at: Checkpoint
     on_progress: Callable[[Progress], None]
     should_stop: Callable[[], bool]
     warn: Callable[[str], None] = lambda _: None
     look: Callable[[dict[str, Any], dict[str, Array]], tuple[Finding, ...]] = lambda row, parameters: ()
+    callbacks: Callbacks = field(default_factory=Callbacks)
+    norms: bool = True
+    penalty: float = 0.0
+    compiled: Compiled | None = None
 
     def __post_init__(self) -> None:
         config, n = self.config, len(self.parts.train)
@@ -89,13 +132,22 @@ class Loop:
             for name, value in {**self.at.parameters, **self.at.optimizer}.items()
         }
         self.feed = self.parts.feed(config.seed, config.batch_size, config.epochs)
-        self.history = History(self.path / METRICS, self.at.history_bytes, self.at.history_sha256 or None)
-        self.timings = History(self.path / TIMINGS, _size(self.path / TIMINGS))
-        self.evaluate = Evaluator(self.network, self.engine, classify=self.parts.classify, between=self._between)
+        self.history: History | Unsaved = Unsaved()
+        self.timings: History | Unsaved = Unsaved()
+        self._facts: dict[str, Any] = {}
+        if self.path is not None:
+            self.history = History(self.path / METRICS, self.at.history_bytes, self.at.history_sha256 or None)
+            self.timings = History(self.path / TIMINGS, _size(self.path / TIMINGS))
+            self._facts = {**machine.facts(self.config.engine), "threads": machine.blas_threads()}
+        self._compiled = self.compiled or self._compile
+        self.evaluate = Evaluator(
+            self.network, self.engine, classify=self.parts.classify, between=self._between, compiled=self._compiled
+        )
         self._programs: dict[int, Program] = {}
         self._measures: dict[int, Program] = {}
+        self._gradients: dict[int, Program] = {}
         self._told: set[str] = set()
-        self._facts = {**machine.facts(self.config.engine), "threads": machine.blas_threads()}
+        self._ended_by_callback, self._begun = False, 0
         self._watched = self._watch()
         self._per_step = 0.0  # seconds, running estimate
         self._saved = self._flushed = self._started = time.monotonic()
@@ -108,19 +160,28 @@ class Loop:
         TrainingError when something is not finite, or a save fails.
         """
         try:
-            return self._run()
+            self._run()
+            finished = True
         except _Stopped:
             self.save()
-            return False
+            finished = False
         finally:
             self.feed.close()
+        if self.callbacks:
+            self.callbacks.train_end(self._moment())
+        return finished
 
-    def _run(self) -> bool:
-        if not checkpoint.saved(self.path):
+    def _run(self) -> None:
+        if self.path is not None and not checkpoint.saved(self.path):
             self.save()
+        if self.callbacks:
+            self._ended_by_callback = self.callbacks.train_begin(self._moment())
         while self.at.epoch <= self.config.epochs and not self.stopped_early:
             self._between()
-            if self.at.batch < self.batches:
+            if self.callbacks and self._begun != self.at.epoch:
+                self._begun = self.at.epoch
+                self._ended_by_callback = self.callbacks.epoch_begin(self._moment())
+            elif self.at.batch < self.batches:
                 self._advance()
             else:
                 self._finish_epoch()
@@ -130,7 +191,6 @@ class Loop:
             elif now - self._flushed >= FLUSH_SECONDS:
                 self._flush()
         self.save()
-        return True
 
     def _between(self) -> None:
         """Between two calls of the engine."""
@@ -144,7 +204,8 @@ class Loop:
         self.at.optimizer = {name: self.state[name] for name in self.at.optimizer}
         self.at.history_bytes, self.at.history_sha256 = self.history.size, self.history.sha256
         self.at.machine = self._facts
-        checkpoint.save(self.path, self.at)
+        if self.path is not None:
+            checkpoint.save(self.path, self.at)
         self._saved = time.monotonic()
 
     def _flush(self) -> None:
@@ -154,8 +215,8 @@ class Loop:
 
     @property
     def stopped_early(self) -> bool:
-        """Whether as many epochs as there is patience for have not been better."""
-        return not patient(self.at.best, self.config.patience, self.at.epoch - 1)
+        """Whether as many epochs as there is patience for have not been better, or a callback has ended it."""
+        return self._ended_by_callback or not patient(self.at.best, self.config.patience, self.at.epoch - 1)
 
     @property
     def kept(self) -> dict[str, Array]:
@@ -170,12 +231,16 @@ class Loop:
     def _advance(self) -> None:
         """One call of the engine: as many steps as fit in `CALL_SECONDS`, all of one batch size."""
         fits = int(CALL_SECONDS / self._per_step) if self._per_step else 1
+        if self.callbacks:
+            fits = self.callbacks.steps(self.at.step, max(fits, 1))
         waiting = time.monotonic()
         batches = self.feed.next(self.at.epoch, self.at.batch, fits)
         self._spent[0] += time.monotonic() - waiting
         if batches is None:  # the disk is slower than the engine
             return
         by_step = self._by_step(len(batches.rows))
+        if self.callbacks and self._show_gradients(batches, by_step):
+            return
         program = self._program(batches)
         before = dict(self.state)
         start = time.monotonic()
@@ -184,7 +249,36 @@ class Loop:
         if not finite({name: metrics[name] for name in program.step.finite}) or not finite(self.state):
             raise self._fault(program, before, batches, by_step)
         self._count(metrics, batches, seconds)
+        if self.callbacks.wants_batches:
+            self._ended_by_callback = self.callbacks.batch_end(self._moment(float(metrics["loss"][-1])))
         self._report(float(by_step["learning_rate"][-1]))
+
+    def _show_gradients(self, batches: Batches, by_step: dict[str, Array]) -> bool:
+        """Gradients are computed beside the step, which then has the bits it has when nobody looks.  True: it ended."""
+        if not self.callbacks.wants_gradients(self.at.step):
+            return False
+        size = batches.rows.shape[1]
+        if size not in self._gradients:
+            self._gradients[size] = self._compiled(
+                ("gradient", size, self.penalty),
+                lambda: gradient_step(self.network, *batches.first, penalty=self.penalty),
+            )
+        one = {name: values[:1] for name, values in by_step.items()}
+        found = self._gradients[size].run(self.parameters, batches.data, batches.rows[:1], one)
+        gradients = {name.removeprefix(NEW): g[0] for name, g in found.items() if name.startswith(NEW)}
+        self._ended_by_callback = self.callbacks.gradients(self._moment(), gradients)
+        return self._ended_by_callback
+
+    def _moment(self, loss: float | None = None) -> Moment:
+        at, weight = self.at, counted(self.at.sums)
+        if loss is None and weight:
+            loss = at.sums["loss"] / weight
+        rate = self.schedule(at.step)
+        epochs, batches = self.config.epochs, self.batches
+        return Moment(at.epoch, epochs, at.batch, batches, at.step, loss, rate, self.network, self.parameters)
+
+    def _compile(self, key: tuple[Any, ...], make: Callable[[], Step]) -> Program:
+        return self.engine.compile(make())
 
     def _by_step(self, count: int) -> dict[str, Array]:
         steps = range(self.at.step, self.at.step + count)
@@ -195,9 +289,13 @@ class Loop:
     def _program(self, batches: Batches) -> Program:
         size = batches.rows.shape[1]
         if size not in self._programs:
-            classify, clip = self.parts.classify, self.config.clip
-            step = training_step(self.network, self.optimizer, *batches.first, classify=classify, clip=clip)
-            self._programs[size] = self.engine.compile(step)
+            classify, clip, penalty = self.parts.classify, self.config.clip, self.penalty
+            self._programs[size] = self._compiled(
+                ("train", size, self.optimizer, classify, clip, penalty),
+                lambda: training_step(
+                    self.network, self.optimizer, *batches.first, classify=classify, clip=clip, penalty=penalty
+                ),
+            )
             self._tell_fallbacks()
         return self._programs[size]
 
@@ -211,7 +309,8 @@ class Loop:
     @property
     def fallbacks(self) -> tuple[str, ...]:
         """What the engine could not run its own way, each with the reason."""
-        programs = (*self._programs.values(), *self._measures.values(), *self.evaluate.programs)
+        mine = (self._programs, self._measures, self._gradients)
+        programs = (*(program for each in mine for program in each.values()), *self.evaluate.programs)
         return tuple(dict.fromkeys(line for program in programs for line in program.fallbacks))
 
     def _count(self, metrics: Metrics, batches: Batches, seconds: float) -> None:
@@ -267,11 +366,15 @@ class Loop:
         if self._watched is not None:
             row.update(self._watched_figures(*self._watched))
         rate = self.schedule(at.step - 1)
-        row |= {"learning_rate": rate, "gradient_norms": self._gradient_norms()}
+        row["learning_rate"] = rate
+        if self.norms:
+            row["gradient_norms"] = self._gradient_norms()
         self._tell_fallbacks()
         self.at.best = after(self.at.best, self.config.monitor, self.config.min_delta, row, self.parameters)
         self.history.append(row)
         findings = self.look(row, self.parameters)
+        if self.callbacks:
+            self._ended_by_callback = self.callbacks.epoch_end(self._moment(), row)
         self._spent[0] += time.monotonic() - start
         self.timings.append({"epoch": at.epoch, "seconds": self._spent[0], "rows": self._spent[1]})
         speed = self._spent[1] / self._spent[0] if self._spent[0] else 0.0
@@ -307,7 +410,9 @@ class Loop:
         batches = self.feed.of(np.stack([order[b * size : min((b + 1) * size, count)] for b in chosen.tolist()]))
         size = batches.rows.shape[1]
         if size not in self._measures:
-            self._measures[size] = self.engine.compile(measuring_step(self.network, *batches.first))
+            self._measures[size] = self._compiled(
+                ("measure", size), lambda: measuring_step(self.network, *batches.first)
+            )
         program = self._measures[size]
         parameters = self.parameters
         norms: dict[str, list[float]] = {}
@@ -365,7 +470,7 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def start(network: Network, config: Config) -> Checkpoint:
+def start(network: Network, config: Settings) -> Checkpoint:
     """The state before the first step."""
     parameters = {name: np.array(p.value) for name, p in network.parameters().items()}
     state = config.make_optimizer().init(parameters)

@@ -16,22 +16,33 @@ import numpy.typing as npt
 from denpa.arrays import Array
 from denpa.data.encoding import TargetEncoding
 from denpa.data.shuffle import Part
-from denpa.engine import Engine, Metrics, Program
+from denpa.engine import Engine, Metrics, Program, Step
 from denpa.nn import Network
 from denpa.train import scores
 from denpa.train.step import evaluating_step
 
 PIECE = 100_000  # rows taken from where they are at a time, a multiple of ROWS: of a store, 8 MB with 20 inputs
+Compiled = Callable[[tuple[Any, ...], Callable[[], Step]], Program]  # what the step is called, and how it is made
 ROWS = 1000  # rows of one evaluation batch: 784 inputs and 50 units then need 3.4 MB
 
 
 class Evaluator:
-    """Runs a network forward over any number of rows, in batches, through an engine.  between: asked before each."""
+    """Runs a network forward over any number of rows, in batches, through an engine.  between: asked before each.
+
+    compiled: gives the program of a step, perhaps one that it has kept; None: the engine compiles it.
+    """
 
     def __init__(
-        self, network: Network, engine: Engine, *, classify: bool, between: Callable[[], None] = lambda: None
+        self,
+        network: Network,
+        engine: Engine,
+        *,
+        classify: bool,
+        between: Callable[[], None] = lambda: None,
+        compiled: Compiled | None = None,
     ) -> None:
-        self._network, self._engine, self._classify, self._between = network, engine, classify, between
+        self._network, self._classify, self._between = network, classify, between
+        self._compiled = compiled or (lambda _, make: engine.compile(make()))
         self._programs: dict[tuple[int, bool], Program] = {}
 
     def __call__(
@@ -85,8 +96,11 @@ class Evaluator:
     def _program(self, x: Array, t: Array, rows: npt.NDArray[np.int64], each: bool) -> Program:
         key = len(rows), each
         if key not in self._programs:
-            step = evaluating_step(self._network, x[rows], t[rows], classify=self._classify, each=each)
-            self._programs[key] = self._engine.compile(step)
+            x, t = x[rows], t[rows]
+            self._programs[key] = self._compiled(
+                ("evaluate", *key, self._classify),
+                lambda: evaluating_step(self._network, x, t, classify=self._classify, each=each),
+            )
         return self._programs[key]
 
 

@@ -31,6 +31,7 @@ def training_step(
     *,
     classify: bool,
     clip: float = 0.0,
+    penalty: float = 0.0,
 ) -> Step:
     """A step for batches shaped like x (batch, n_in) and t, class numbers (batch,) or rows (batch, n_out).
 
@@ -38,7 +39,8 @@ def training_step(
     Inputs: parameters and optimiser state by name; x, t, w by row; learning_rate (float64) and, with dropout, key
     (uint64, (2,)) by step.  Metrics: loss; classify: correct (int64), the rows whose largest output is the true
     class's; with w: weight, Σ wᵢ, and correct is what those rows weigh.
-    clip: the largest global gradient norm, 0 for no limit.
+    clip: the largest global gradient norm, 0 for no limit.  penalty: α of α/2 · Σ W² / Σ wᵢ over the weights, without
+    biases, whose gradient is added to the loss's, while the loss itself is shown without it.
 
     Nodes to keep by name (engine.keep): "preactivation 1", "activation 1" and "delta 1", the loss's gradient there, of
     every layer; "gradient 0.weight" of every parameter, before clipping.
@@ -48,7 +50,7 @@ def training_step(
         state = {name: _input(name, value) for name, value in optimizer.init(network.parameters()).items()}
         rate = _input("learning_rate", np.float64(0))
         loss, parameters, metrics = _forward(network, inputs, training=True, classify=classify)
-        gradients = _gradients(loss, parameters)
+        gradients = _penalized(_gradients(loss, parameters), parameters, inputs, penalty)
         if clip > 0:
             gradients, _ = optim.clip_by_global_norm(gradients, clip)
         new_parameters, new_state = optimizer.update(parameters, gradients, state, rate)
@@ -59,6 +61,18 @@ def training_step(
     )
     by_step = ("learning_rate", "key") if "key" in inputs else ("learning_rate",)
     return Step(graph, {name: NEW + name for name in carried}, _by_row(inputs), by_step, ("loss",))
+
+
+def gradient_step(network: Network, x: Array, t: Array, w: Array | None = None, *, penalty: float = 0.0) -> Step:
+    """The gradients of a training step, with its dropout, without its update.  Metrics: loss, the gradients by name."""
+    with np.errstate(all="ignore"):
+        inputs = _inputs(network, x, t, w, key=network.dropout > 0)
+        loss, parameters, metrics = _forward(network, inputs, training=True)
+        gradients = _penalized(_gradients(loss, parameters), parameters, inputs, penalty)
+    graph = Graph(
+        {"loss": metrics["loss"], **{NEW + name: g for name, g in gradients.items()}}, {**parameters, **inputs}
+    )
+    return Step(graph, {}, _by_row(inputs), ("key",) if "key" in inputs else ())
 
 
 def measuring_step(network: Network, x: Array, t: Array, w: Array | None = None) -> Step:
@@ -141,6 +155,20 @@ def _gradients(loss: Tensor, parameters: dict[str, Tensor]) -> dict[str, Tensor]
     for name, g in gradients.items():
         g.node.name = g.node.name or f"gradient {name}"
     return gradients
+
+
+def _penalized(
+    gradients: dict[str, Tensor], parameters: dict[str, Tensor], inputs: dict[str, Tensor], penalty: float
+) -> dict[str, Tensor]:
+    """The gradients plus α W / Σ wᵢ."""
+    if not penalty:
+        return gradients
+    x = inputs["x"]
+    share: Any = penalty / x.shape[0]
+    if "w" in inputs:
+        least = np.finfo(inputs["w"].dtype).tiny  # a batch that counts for nothing: 0 / 0
+        share = penalty / _call("maximum", _call("sum", inputs["w"]), least)
+    return {name: g + share * parameters[name] if name.endswith("weight") else g for name, g in gradients.items()}
 
 
 def _call(name: str, *args: Any, **params: Any) -> Tensor:

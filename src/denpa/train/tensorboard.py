@@ -7,7 +7,7 @@ the checksums are CRC-32C, masked.  Source: TensorFlow's record_writer.h, event.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -64,14 +64,17 @@ def _event(seconds: float, rest: bytes, step: int | None = None) -> bytes:
     return length + _masked_crc(length) + message + _masked_crc(message)
 
 
-def events(rows: Iterable[tuple[int, float, Mapping[str, float]]], begun: float) -> Iterator[bytes]:
-    """Records of an event file.  rows: step, wall-clock seconds since 1970, and scalars by tag; begun: of the file."""
-    yield _event(begun, _bytes(3, VERSION.encode()))  # file_version = 3
-    for step, seconds, scalars in rows:
-        values = b"".join(
-            _bytes(1, _bytes(1, tag.encode()) + b"\x15" + struct.pack("<f", value)) for tag, value in scalars.items()
-        )  # Summary.value = 1: tag = 1, simple_value = 2
-        yield _event(seconds, _bytes(5, values), step)  # summary = 5
+def header(begun: float) -> bytes:
+    """The first record of an event file.  begun: wall-clock seconds since 1970."""
+    return _event(begun, _bytes(3, VERSION.encode()))  # file_version = 3
+
+
+def record(step: int, seconds: float, scalars: Mapping[str, float]) -> bytes:
+    """Scalars by tag, at a step and wall-clock seconds since 1970."""
+    values = b"".join(
+        _bytes(1, _bytes(1, tag.encode()) + b"\x15" + struct.pack("<f", value)) for tag, value in scalars.items()
+    )  # Summary.value = 1: tag = 1, simple_value = 2
+    return _event(seconds, _bytes(5, values), step)  # summary = 5
 
 
 def scalars(row: Mapping[str, Any]) -> dict[str, float]:
@@ -98,8 +101,8 @@ def export(run: Run, folder: str | Path) -> Path:
     now, rows = begun, []
     for row in history:
         now += float(row.get("seconds") or 0.0)
-        rows.append((int(row["step"]), now, scalars(row)))
+        rows.append(record(int(row["step"]), now, scalars(row)))
     path = Path(folder) / f"events.out.tfevents.{int(begun)}.denpa"
     durable.make_folder(path.parent, what="the folder of events")
-    durable.write(path, b"".join(events(rows, begun)), what="the events")
+    durable.write(path, header(begun) + b"".join(rows), what="the events")
     return path
