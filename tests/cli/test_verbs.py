@@ -107,7 +107,7 @@ def test_runs_lists_what_is_there(run_denpa, table) -> None:
 
 def test_quiet_prints_the_result_only(run_denpa, table) -> None:
     done = run_denpa("train", table, "--target", "sold", "--out", "run", "--epochs", "2", "-q")
-    assert "epoch" not in done.stdout
+    assert "\nepoch" not in "\n" + done.stdout
     assert "validation accuracy" in done.stdout
 
 

@@ -23,6 +23,7 @@ VERBS = (
     "tune",
     "predict",
     "evaluate",
+    "cv",
     "runs",
     "show",
     "compare",
@@ -76,6 +77,10 @@ class Verbs(click.Group):
             from denpa.cli import searching
 
             found = searching.lr_find if name == "lr-find" else searching.tune
+        elif name == "cv":
+            from denpa.cli import crossing
+
+            found = crossing.cv
         elif name == "check":
             from denpa.cli import checking
 

@@ -15,18 +15,22 @@ def lines(e: Evaluation, rows: str = "") -> Iterator[str]:
 
     A figure that does not exist is "–".  The baseline's name stands in the first line that has one.
     """
-    from denpa.draw.markup import number_text
     from denpa.explain.words import in_language
-    from denpa.train.report_terms import metric_name, metric_number
-
-    def show(key: str, value: float) -> str:
-        return "–" if math.isnan(value) else number_text(metric_number(key, value))
+    from denpa.train.report_terms import metric_name
 
     name = f"always guessing {e.baseline_name}"
     for key, value in e.values.items():
-        beside = f"   ({name}: {show(key, e.baseline[key])})" if key in e.baseline else ""
+        beside = f"   ({name}: {shown(key, e.baseline[key])})" if key in e.baseline else ""
         name = "baseline" if beside else name
-        yield f"{rows} {in_language(metric_name(key), 'en')}: {show(key, value)}{beside}".lstrip()
+        yield f"{rows} {in_language(metric_name(key), 'en')}: {shown(key, value)}{beside}".lstrip()
+
+
+def shown(key: str, value: float) -> str:
+    """A figure as text; "–" where it does not exist."""
+    from denpa.draw.markup import number_text
+    from denpa.train.report_terms import metric_number
+
+    return "–" if math.isnan(value) else number_text(metric_number(key, value))
 
 
 def best(info: dict[str, Any], epochs: int) -> str | None:

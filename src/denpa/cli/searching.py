@@ -37,7 +37,7 @@ def training_options(*without: str) -> Callable[[click.Command], click.Command]:
     return decorate
 
 
-def _begin(source: str, hidden: Any, header: bool | None, options: dict[str, Any]) -> tuple[Config, Dataset]:
+def begin(source: str, hidden: Any, header: bool | None, options: dict[str, Any]) -> tuple[Config, Dataset]:
     from denpa.data import read
     from denpa.train.config import Config
 
@@ -75,7 +75,7 @@ def lr_find(
     """
     from denpa.train.lr_find import sweep
 
-    config, data = _begin(source, hidden, header, options)
+    config, data = begin(source, hidden, header, options)
     found = sweep(config, data, low=low, high=high, steps=steps)
     if as_json:
         click.echo(json.dumps(asdict(found), allow_nan=False))
@@ -123,7 +123,7 @@ def tune(
 
     usual = DEFAULT_ADAPTIVE if options["optimizer"] in ADAPTIVE else DEFAULT
     space = parse(lines or usual)
-    config, data = _begin(source, hidden, header, {**options, "doctor": False})
+    config, data = begin(source, hidden, header, {**options, "doctor": False})
     folder = out or fresh_folder(runs_folder(), f"{Path(source).name.partition('.')[0]}-tune")
     quiet = quiet or as_json
     if not quiet:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from denpa.train.config import Config as Config
+from denpa.train.cross import CrossValidation as CrossValidation, cross_validate as cross_validate
 from denpa.train.loop import Progress as Progress
 from denpa.train.metrics import Evaluation as Evaluation
 from denpa.train.model_file import Predictor as Predictor, load_model as load_model, save_model as save_model

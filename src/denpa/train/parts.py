@@ -96,11 +96,20 @@ def division(config: Config, data: Dataset) -> tuple[Part, Part, Part]:
 
 
 def encodings(config: Config, data: Dataset) -> tuple[InputEncoding, TargetEncoding, tuple[Part, Part, Part]]:
-    """Fitted on the training rows alone.  DataError when these have a single class left, and for NaN and infinity."""
+    """Fitted on the training rows of `division` alone.  Errors as `fitted`."""
+    return fitted(config, data, division(config, data))
+
+
+def fitted(
+    config: Config, data: Dataset, rows: tuple[Part, Part, Part]
+) -> tuple[InputEncoding, TargetEncoding, tuple[Part, Part, Part]]:
+    """Encodings of these training, validation and test rows, fitted on the first alone.
+
+    DataError when these have a single class left, and for NaN and infinity.
+    """
     for values, what in ((data.inputs, "inputs"), (data.targets, "targets")):  # readers refuse them; arrays come as is
         if values.dtype.kind == "f" and store_of(values) is None and data.cells is None:
             check_finite(values, data.source, what)
-    rows = division(config, data)
     train = rows[0]
     weighing(config.class_weight, data, train, rows[1])  # bad weights are errors before anything is fitted to them
     if (
