@@ -16,6 +16,7 @@ from denpa.data.encoding import InputEncoding, TargetEncoding
 from denpa.data.files import DataFile, listed, opened
 from denpa.data.idx import is_idx, not_idx
 from denpa.data.idxset import read_file, read_file_like, read_folder, read_images
+from denpa.data.jsonl import ARRAY, BEGINNING, JsonSource, not_lines
 from denpa.data.npz import read_npz, read_npz_inputs, read_npz_like
 from denpa.data.schema import Options, Schema, rows_with_target
 from denpa.data.source import Dialect, TableSource
@@ -42,11 +43,12 @@ _FOREIGN = {
 # How tables are read, by kind; CSV, which alone has a dialect, apart.
 TABLES: dict[str, Callable[[DataFile, frozenset[str]], TableSource]] = {
     "csv": lambda file, _: CsvSource(file),
+    "jsonl": JsonSource,
     "parquet": ParquetSource,
     "arrow": ArrowSource,
 }
 
-_KINDS = "a table (CSV, Parquet, Arrow), an NPZ file, an IDX file or a folder of IDX files"
+_KINDS = "a table (CSV, JSON lines, Parquet, Arrow), an NPZ file, an IDX file or a folder of IDX files"
 
 
 def read(
@@ -60,9 +62,10 @@ def read(
 ) -> Dataset:
     """The rows and targets of a source, to train on.
 
-    source: "digits", an IDX file (its labels beside it), a folder of IDX files, an NPZ file or a table (CSV, Parquet,
-    Arrow), packed or not where it is read in order.  target: the target's column, for tables only.  task: "auto",
-    "classification" or "regression".  options: more to say about a table; target and task go before those in it.
+    source: "digits", an IDX file (its labels beside it), a folder of IDX files, an NPZ file or a table (CSV, JSON
+    lines, Parquet, Arrow), packed or not where it is read in order.  target: the target's column, for tables only.
+    task: "auto", "classification" or "regression".  options: more to say about a table; target and task go before
+    those in it.
     stream: "yes" keeps the rows on the disk, "auto" those of a large table, and says so.
     UsageError for a source or option that cannot be meant, DataError for data that cannot be trained on.
     """
@@ -95,7 +98,7 @@ def read_schema(source: str | Path, options: Options) -> Schema:
     DataError when the source is no table, and for what cannot be decided.
     """
     if source == DIGITS or os.path.isdir(source):
-        raise DataError("only a table has a schema", where=str(source), want="a CSV or Parquet file, or another table")
+        raise DataError("only a table has a schema", where=str(source), want="a table: CSV, JSON lines, Parquet, Arrow")
     with opened(source) as file:
         if (kind := _kind(file)) not in TABLES:
             raise DataError("only a table has a schema", where=file.where, got=f"an {kind.upper()} file")
@@ -176,7 +179,10 @@ def _kind(file: DataFile) -> str:
     for magic, (what, fix) in _FOREIGN.items():
         if head.startswith(magic):
             raise DataError(f"this is {what}", where=file.where, want=_KINDS, fix=fix)
-    return "csv"
+    head = file.head(256)
+    if ARRAY.match(head):
+        raise not_lines(file.where)
+    return "jsonl" if BEGINNING.match(head) else "csv"
 
 
 def _without_target(data: Dataset, target: str | None, task: str) -> Dataset:

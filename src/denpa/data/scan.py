@@ -145,7 +145,7 @@ class ColumnScan:
         if self.number.whole:
             self.distinct.add(_keys(values))
             if LEADING_ZERO.search("\n".join(cells)):  # 00.5 is a number, 01234 is a code
-                found = [i for i, cell in enumerate(cells) if LEADING_ZERO.match(cell)]
+                found = [i for i, cell in enumerate(cells) if LEADING_ZERO.search(cell)]
                 self.zeros.add(len(found), places[found[0]], cells[found[0]].strip())
 
     def _add_mixed(self, cells: Sequence[str], places: Sequence[int]) -> None:
