@@ -12,12 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from denpa.errors import UsageError
+from denpa.arrays import Array
+from denpa.errors import UsageError, user_line
 from denpa.graph import FUNCTIONS, Tensor
 from denpa.nn.choices import choose
 from denpa.ops import losses as _losses  # noqa: F401  registers the functions named below
 
 REDUCTIONS = ("mean", "sum")
+SUM = 1e-3  # how far from 1 the sum of a row of probabilities may be: float16 rows of 1,000 classes are as near
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,27 @@ class Loss:
         least = np.finfo(weights.dtype).tiny  # 0 / 0 would make the parameters NaN in a batch that counts for nothing
         mean: Tensor = total / FUNCTIONS["maximum"](FUNCTIONS["sum"](weights), least)
         return mean
+
+    def check(self, t: Array, classes: int) -> None:
+        """Targets of softmax cross-entropy that are rows (batch, classes) have to be probabilities.
+
+        UsageError naming the first row that is not finite, has a number below 0, or does not sum to 1 within `SUM`.
+        """
+        if self.fused != "softmax" or t.ndim != 2 or t.shape[1] != classes or t.dtype.kind not in "fiub":
+            return  # class numbers; or nothing that the primitive takes, which then says so
+        with np.errstate(all="ignore"):
+            total = t.sum(axis=1, dtype=np.float64)
+            good = (np.abs(total - 1) <= SUM) & (t >= 0).all(axis=1)  # with NaN or inf in it the sum is none
+        if not good.all():
+            row = int(good.argmin())
+            worst = t[row].min()
+            raise UsageError(
+                "softmax cross-entropy takes class numbers, or probabilities that sum to 1 in each row",
+                where=user_line(),
+                got=f"targets[{row}] " + (f"has {worst:g}" if worst < 0 else f"sums to {total[row]:g}"),
+                want=f"numbers from 0 on, the sum of each row within {SUM:g} of 1",
+                fix="divide each row by its sum; for independent labels take output='sigmoid'",
+            )
 
 
 LOSSES: dict[str, Loss] = {

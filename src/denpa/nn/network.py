@@ -108,16 +108,19 @@ class Network:
     def loss(self, x: Any, t: Any, *, weights: Any = None, training: bool = False, key: Any = None) -> Tensor:
         """The loss over the batch, shape ().
 
-        t: (batch, n_out), or class numbers (batch,) for softmax cross-entropy.  weights: (batch,), what each row counts
-        for.  key: uint64 (2,), needed for dropout in training, see nn.step_key.
+        t: (batch, n_out), or class numbers (batch,) for softmax cross-entropy, whose rows have to be probabilities: see
+        `nn.losses.Loss.check`; a Tensor is taken as it is.  weights: (batch,), what each row counts for.
+        key: uint64 (2,), needed for dropout in training, see nn.step_key.
         """
         y = self.logits(x, training=training, key=key)
         if self.loss_function.fused is None:
             y = self.head(y)
-        if not isinstance(t, Tensor) and np.asarray(t).dtype.kind == "f":
-            t = np.asarray(
-                t, y.dtype
-            )  # float32 outputs beside float64 targets would make the whole backward pass float64
+        if not isinstance(t, Tensor):
+            t = np.asarray(t)
+            self.loss_function.check(t, self.units[-1])
+            if t.dtype.kind == "f":
+                # float32 outputs beside float64 targets would make the whole backward pass float64
+                t = t.astype(y.dtype, copy=False)
         t = as_input(t, name="t", role=Role("target", self.depth))
         if weights is not None and not isinstance(weights, Tensor):
             weights = as_input(np.asarray(weights, y.dtype), name="w")
