@@ -1,4 +1,4 @@
-"""Documents on the command line: printed or written, as text, a page or LaTeX."""
+"""Documents on the command line: printed or written, as text, a page, LaTeX or JSON."""
 
 from __future__ import annotations
 
@@ -6,18 +6,21 @@ from pathlib import Path
 
 import click
 
-FORMATS = ("text", "html", "latex")
+PAGES = ("text", "html", "latex")
+FORMATS = (*PAGES, "json")
 
 
 def by_ending(out: Path | None) -> str:
     """The format that the file's name asks for."""
-    return {".html": "html", ".htm": "html", ".tex": "latex"}.get(out.suffix.lower() if out else "", "text")
+    return {".html": "html", ".htm": "html", ".tex": "latex", ".json": "json"}.get(
+        out.suffix.lower() if out else "", "text"
+    )
 
 
 def deliver(document: object, kind: str, lang: str, out: Path | None, what: str) -> None:
     """Print the document, or write it durably."""
     from denpa import durable
-    from denpa.draw import html, latex, text
+    from denpa.draw import data, html, latex, text
     from denpa.explain.document import Document, Language
 
     assert isinstance(document, Document)
@@ -26,6 +29,8 @@ def deliver(document: object, kind: str, lang: str, out: Path | None, what: str)
         page = html.page(document, language)
     elif kind == "latex":
         page = latex.page(document, language)
+    elif kind == "json":
+        page = data.text(document, language) + "\n"
     else:
         page = "\n".join(text.lines(document, language)) + "\n"
     if out is None:

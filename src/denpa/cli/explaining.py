@@ -34,6 +34,7 @@ POINTS = 25  # of a slice, each way: 625 losses
 @click.option("--slice", "cut", is_flag=True, help="Cut through the loss along the path of the training.")
 @click.option("--along", multiple=True, metavar="NAME", help="With --slice: along these two parameters instead.")
 @click.option("--format", "kind", type=click.Choice(FORMATS), help="Default: by the ending of -o, else text.")
+@click.option("--json", "kind", flag_value="json", help="The same as --format json.")
 @click.option("--lang", type=click.Choice(["en", "ja"]), default="en", show_default=True)
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Write here instead of printing.")
 def explain(

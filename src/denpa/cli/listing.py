@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from denpa.cli.arguments import RunReference, run_argument, runs_folder
-from denpa.cli.documents import FORMATS, by_ending, deliver
+from denpa.cli.documents import PAGES, by_ending, deliver
 from denpa.errors import UsageError
 from denpa.explain.document import Cell, Number, Table
 from denpa.formatting import number, percent
@@ -94,7 +94,7 @@ def _row(entry: Entry) -> tuple[Cell, ...]:
 @click.command()
 @run_argument
 @as_json_option
-@click.option("--format", "kind", type=click.Choice(FORMATS), help="Default: by the ending of -o, else text.")
+@click.option("--format", "kind", type=click.Choice(PAGES), help="Default: by the ending of -o, else text.")
 @language
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Write here instead of printing.")
 def show(run: Path, as_json: bool, kind: str | None, lang: str, out: Path | None) -> None:
@@ -112,7 +112,7 @@ def show(run: Path, as_json: bool, kind: str | None, lang: str, out: Path | None
 @click.command()
 @click.argument("run", type=RunReference(), nargs=-1, required=True)
 @as_json_option
-@click.option("--format", "kind", type=click.Choice(FORMATS), help="Default: by the ending of -o, else text.")
+@click.option("--format", "kind", type=click.Choice(PAGES), help="Default: by the ending of -o, else text.")
 @language
 @click.option(
     "-o", "--out", type=click.Path(path_type=Path), help="Write here instead of printing: .html has the curves."

@@ -21,6 +21,7 @@ from denpa.cli.documents import FORMATS, by_ending, deliver
 @click.option("--gradient", type=click.Choice(["row", "column"]), help="Write δ as a row or a column.")
 @click.option("--lr", "learning_rate", type=float, help="Also make the update with this learning rate.")
 @click.option("--format", "kind", type=click.Choice(FORMATS), help="Default: by the ending of -o, else text.")
+@click.option("--json", "kind", flag_value="json", help="The same as --format json.")
 @click.option("--lang", type=click.Choice(["en", "ja"]), default="en", show_default=True)
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Write here instead of printing.")
 def trace(
