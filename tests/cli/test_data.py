@@ -90,6 +90,16 @@ def test_settings_of_a_table_survive_in_the_run(run_denpa, tmp_path) -> None:
     assert run_denpa("resume", "run", "--epochs", "3", "--quiet").returncode == 0
 
 
+def test_what_is_said_goes_before_the_schema(run_denpa, tmp_path) -> None:
+    rows = [f"{i % 5},{i % 4 / 2},{i % 2}" for i in range(60)]
+    (tmp_path / "t.csv").write_text("\n".join(["a,b,y", *rows]))
+    assert run_denpa("data", "t.csv", "--target", "y", "-o", "s.toml").returncode == 0
+    options = ("--schema", "s.toml", "--target", "b", "--type", "a=category")
+    facts = json.loads(run_denpa("data", "t.csv", *options, "--task", "regression", "--json").stdout)
+    assert [column["kind"] for column in facts["columns"]] == ["category", "target", "number"]
+    assert facts["task"] == "regression"
+
+
 def test_json(run_denpa, tmp_path) -> None:
     (tmp_path / "t.csv").write_text("a,job,y\n" + "".join(f"{i / 2},{'pq'[i % 2]},{i % 3 / 2}\n" for i in range(30)))
     facts = json.loads(run_denpa("data", "t.csv", "--target", "y", "--json").stdout)

@@ -104,6 +104,7 @@ BAD = {
     "empty line inside": ("a,b,y\n1,2,3\n\n4,5,6\n", ["an empty line inside the table", "line 3"]),
     "unclosed quote": ('a,b,y\n1,2,3\n4,"5,6\n7,8,9\n', ["a quote is opened and not closed", "begins on line 3"]),
     "unclosed quote, long": ('a,b,y\n4,"5,6\n' + "7,8,9\n" * 30_000, ["opened and not closed", "begins on line 2"]),
+    "endless cell": ("a,b,y\n" + "x" * 140_000 + ",2,3\n", ["longer than 131,072 characters", "begins on line 2"]),
     "stray quote": ('a,b,y\n1,"2"3,4\n', ["a quote inside a cell is not doubled", "begins on line 2"]),
     "NUL": ("a,b,y\n1,\0,3\n", ["a NUL character", "line 2, byte 9"]),
     "CR only": ("a,b,y\r1,2,3\r4,5,6\r", ["a carriage return inside a line"]),

@@ -111,7 +111,10 @@ class CsvSource:
             line = reader.line_num + 1
 
     def _broken(self, line: int, why: str) -> DataError:
-        if "unexpected end" in why or "field limit" in why:
+        if "field limit" in why:
+            what = f"a cell is longer than {csv.field_size_limit():,} characters: a quote is opened and not closed, or"
+            what, fix = f"{what} this is no table", 'close it, or double a quote that belongs to the text ("")'
+        elif "unexpected end" in why:
             what, fix = "a quote is opened and not closed", 'close it, or double a quote that belongs to the text ("")'
         elif "new-line" in why:
             what, fix = "a carriage return inside a line", "end every line with a line feed (dos2unix, mac2unix)"

@@ -140,10 +140,12 @@ class Config:
             return replace(decided, drop_missing_target=self.drop_missing_target)
         base = schemafile.read_schema_file(self.schema).options() if self.schema is not None else Options()
         said = self._said()
+        targets = set() if self.target is None else {self.target, *map(str.strip, self.target.split(","))}
         kinds = {
             name: kind
             for name, kind in base.kinds.items()
-            if not (kind == "target" and (self.target is not None or "target" in said.values()))
+            if name not in targets - {*said}
+            and not (kind == "target" and (self.target is not None or "target" in said.values()))
             and not (kind in ROLES and kind in said.values())
         }
         dialect = Dialect(
