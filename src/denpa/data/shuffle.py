@@ -142,11 +142,13 @@ def members(rows: Any) -> Members | None:
 
 
 class Order:
-    """The training rows in the order of one epoch: order[i:j] gives row numbers."""
+    """The training rows in the order of one epoch: order[i:j] gives row numbers.  epoch: None: in their own order."""
 
-    def __init__(self, train: Part, seed: int, epoch: int) -> None:
-        self._train, self._members = train, members(train)
-        if self._members is not None:
+    def __init__(self, train: Part, seed: int, epoch: int | None) -> None:
+        self._train, self._members = train, members(train) if epoch is not None else None
+        if epoch is None:
+            self._rows = train
+        elif self._members is not None:
             self._moved = Permutation(self._members.n, stream(seed, "order", epoch))
         else:
             self._rows = train[order(len(train), seed, epoch)]

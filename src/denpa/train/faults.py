@@ -46,7 +46,7 @@ def fault(
                 got=f"{int((~np.isfinite(value)).sum()):,} of {value.size:,} values; "
                 f"{_rows(node, value, batch.numbers[0])}",
                 want="finite numbers",
-                fix=f"{advice}; the last good checkpoint is kept",
+                fix=advice,
             )
     return TrainingError(
         "the loss or a parameter became NaN or infinite",

@@ -67,9 +67,12 @@ class Feed(Protocol):
 class Held:
     """All rows in memory."""
 
-    def __init__(self, data: dict[str, Array], train: Part, seed: int, batch_size: int) -> None:
+    def __init__(
+        self, data: dict[str, Array], train: Part, seed: int, batch_size: int, *, shuffle: bool = True
+    ) -> None:
         self.data, self._train, self._seed, self._size = data, train, seed, batch_size
         self._order: tuple[int, Order] | None = None
+        self._shuffle = shuffle
 
     def next(self, epoch: int, batch: int, most: int) -> Batches | None:
         return self.of(steps_of(self.rows, self._size, batch, most, self.order(epoch).__getitem__))
@@ -80,7 +83,7 @@ class Held:
 
     def order(self, epoch: int) -> Order:
         if self._order is None or self._order[0] != epoch:
-            self._order = epoch, Order(self._train, self._seed, epoch)
+            self._order = epoch, Order(self._train, self._seed, epoch if self._shuffle else None)
         return self._order[1]
 
     def of(self, rows: Rows) -> Batches:

@@ -344,9 +344,13 @@ class Loop:
             if bad or i == len(rows) - 1:
                 rate = float(by_step["learning_rate"][i])
                 when = f"step {self.at.step + i + 1:,} (epoch {self.at.epoch}, batch {self.at.batch + i + 1})"
-                advice = f"try a smaller --lr (it was {rate:g} here) or --clip 1.0"
-                return fault(program.step, before, batches.at(i), one, when, advice)
+                return fault(program.step, before, batches.at(i), one, when, self._advice(f" (it was {rate:g} here)"))
         raise AssertionError("a call has at least one step")
+
+    def _advice(self, more: str = "") -> str:
+        if self.path is None:
+            return f"try a smaller learning rate{more}"
+        return f"try a smaller --lr{more} or --clip 1.0; the last good checkpoint is kept"
 
     # -- epochs --------------------------------------------------------------------------------------------------------
     def _watch(self) -> tuple[str, tuple[Array, ...]] | None:
@@ -389,7 +393,7 @@ class Loop:
                 f"the loss on the {name} rows became {result.loss}",
                 where=f"after epoch {self.at.epoch}",
                 want="a finite number",
-                fix="look for extreme values in these rows, or try a smaller --lr; the last good checkpoint is kept",
+                fix=f"look for extreme values in these rows, or {self._advice()}",
             )
         figures = {f"{name}_loss": result.loss}
         if result.correct is not None:
@@ -421,7 +425,7 @@ class Loop:
             metrics = program.run(dict(parameters), batches.data, rows[None], {})
             if not finite(metrics):
                 when = f"after epoch {self.at.epoch}, measuring gradients"
-                raise fault(program.step, parameters, batches.at(i), {}, when, "try a smaller --lr or --clip 1.0")
+                raise fault(program.step, parameters, batches.at(i), {}, when, self._advice())
             for name in metrics:
                 if name.startswith(NORM):
                     norms.setdefault(name.removeprefix(NORM), []).append(float(metrics[name][0]))

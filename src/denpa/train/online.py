@@ -212,7 +212,9 @@ class Online:
             if not finite({name: metrics[name] for name in program.step.finite}) or not finite(state):
                 self.state = before
                 when = f"row {self.at.step + 1:,}, line {int(batches.numbers[i, 0]) + 1:,}"
-                advice = f"try a smaller --lr (it was {self.config.rate:g}) or --clip 1.0"
+                advice = (
+                    f"try a smaller --lr (it was {self.config.rate:g}) or --clip 1.0; the last good checkpoint is kept"
+                )
                 return fault(program.step, before, batches.at(i), one, when, advice)
             self._count(metrics["loss"].astype(np.float64).tolist(), metrics.get("correct"))
         return TrainingError("the loss or a parameter became NaN or infinite, and not when the rows were tried again")

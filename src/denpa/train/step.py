@@ -166,8 +166,8 @@ def _penalized(
     x = inputs["x"]
     share: Any = penalty / x.shape[0]
     if "w" in inputs:
-        least = np.finfo(inputs["w"].dtype).tiny  # a batch that counts for nothing: 0 / 0
-        share = penalty / _call("maximum", _call("sum", inputs["w"]), least)
+        total = _call("sum", inputs["w"])
+        share = _call("where", total > 0, penalty / total, 0.0)  # a batch that counts for nothing changes nothing
     return {name: g + share * parameters[name] if name.endswith("weight") else g for name, g in gradients.items()}
 
 
