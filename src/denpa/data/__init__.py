@@ -9,6 +9,7 @@ from __future__ import annotations
 from denpa.data.batches import batch_count, batches, order, split
 from denpa.data.dataset import Dataset, Inputs
 from denpa.data.encoding import InputEncoding, TargetEncoding
+from denpa.data.frames import from_arrays, from_frame
 from denpa.data.reading import read, read_inputs, read_like, read_schema
 from denpa.data.schema import Options, Schema
 from denpa.data.source import Dialect
@@ -25,6 +26,8 @@ __all__ = [
     "TargetEncoding",
     "batch_count",
     "batches",
+    "from_arrays",
+    "from_frame",
     "order",
     "read",
     "read_inputs",
