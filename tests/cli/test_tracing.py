@@ -9,6 +9,7 @@ import pytest
 
 from denpa.errors import DataError, UsageError
 from denpa.explain.trace import trace_step
+from denpa.train.opened import opened
 from denpa.train.sample import sample
 
 
@@ -63,10 +64,11 @@ def test_what_is_wrong_is_one_message_and_an_exit_code(run_denpa, run: Path) -> 
 def test_the_rows_are_those_of_the_source_and_its_parts(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(run.parent)
     everything = sample(run, range(60))
-    valid = sample(run, range(15), part="valid")
+    prepared = opened(run)[2]
+    valid = sample(run, range(len(prepared.valid)), part="valid")
     numbers = [int(name) for name in valid.names]
     assert np.array_equal(valid.x, everything.x[numbers])
-    train = sample(run, range(45), part="train")
+    train = sample(run, range(len(prepared.train)), part="train")
     assert sorted(numbers + [int(name) for name in train.names]) == list(range(60))
     loss = trace_step(everything.network, everything.x, everything.t).step.loss
     assert loss == pytest.approx(float(everything.network.loss(everything.x, everything.t).value))
