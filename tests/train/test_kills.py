@@ -32,13 +32,18 @@ class Runs:
     def __init__(self, folder: Path, mode: str, epochs: int) -> None:
         self.folder = folder
         source = worker.table(folder / "table.csv")
+        path = filter(None, [os.environ.get("PYTHONPATH")])
         words = [mode, folder / "reference" / "run", epochs, source]
         self._server = subprocess.Popen(
             [sys.executable, WORKER, *map(str, words)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(WORKER.parents[2])},
+            env={
+                **os.environ,
+                "OPENBLAS_NUM_THREADS": "1",
+                "PYTHONPATH": os.pathsep.join([str(WORKER.parents[2]), *path]),
+            },
         )
         assert self._line() == "0", "the reference run"
         self.bits = worker.bits(folder / "reference" / "run")

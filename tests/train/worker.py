@@ -4,7 +4,8 @@ MODE: "memory", "patience" (it stops early), "stream" (a table whose rows stay o
 The reference run is made in FOLDER; then each line of the standard input, `start|resume FOLDER [call:n[:how]]`, is a
 process forked from this one, which has all modules loaded: its number is written, what it says, and how it ended.
 The last word ends the process at the n-th call of os.fsync or os.replace, or in the middle of the n-th write ("kill",
-the default), or makes that call and all later ones fail ("EIO", "ENOSPC", "EROFS"); a run that ends says how many it made.
+the default), or makes that call and all later ones fail ("EIO", "ENOSPC", "EROFS").  A run that ends says how many such
+calls it made.
 """
 
 from __future__ import annotations
@@ -157,7 +158,8 @@ def sabotage(order: str) -> Callable[[], int]:
     real = getattr(os, "fdopen" if name == "write" else name)
     if name == "write":
         os.fdopen = lambda *args, **kwargs: _Torn(real(*args, **kwargs), count)
-        durable.open = lambda *args, **kwargs: _Torn(open(*args, **kwargs), count)  # type: ignore[attr-defined]
+        builtin = open
+        durable.open = lambda *args, **kwargs: _Torn(builtin(*args, **kwargs), count)  # type: ignore[attr-defined]
     else:
 
         def call(*args: Any, **kwargs: Any) -> Any:
