@@ -43,6 +43,7 @@ SIDEWAYS = {
     ("check", "numeric"),
     ("check", "autodiff"),
     ("__main__", "cli"),
+    ("train", "draw"),  # Trained.report writes a page
     ("interop", "train"),  # a model file's network goes to other programs, theirs becomes one
 }
 TYPE_ONLY = {("graph", "primitive")}  # under TYPE_CHECKING: a Node names the Primitive that made it

@@ -170,6 +170,7 @@ if TYPE_CHECKING:
     from denpa.interop.onnx_import import import_onnx as import_onnx
     from denpa.interop.state import load_state as load_state, save_state as save_state
     from denpa.numeric import numerical_gradient as numerical_gradient
+    from denpa.train.entry import resume as resume, train as train
     from denpa.train.model_file import load_model as load_model
 
 __version__ = "0.1.0"
@@ -185,8 +186,9 @@ def _mimebundle(what: Any) -> dict[str, str]:
 FUNCTIONS["mimebundle"] = _mimebundle
 
 
-# The parts that not every program needs are loaded when they are first asked for.  `check`, `draw` and `explain` are
-# packages that are callable and stand for their functions: their first load binds the name here in any case.
+# The parts that not every program needs are loaded when they are first asked for.  `check`, `draw`, `explain`
+# and `train` are packages that are callable and stand for their functions: their first load binds the name here in any
+# case.
 def _checking() -> dict[str, Any]:
     import denpa.check as package
     from denpa.numeric import numerical_gradient
@@ -230,6 +232,13 @@ def _files() -> dict[str, Any]:
     return {"data": package, "load_model": load_model}
 
 
+def _training() -> dict[str, Any]:
+    import denpa.train as package
+    from denpa.train.entry import resume
+
+    return {"train": package, "resume": resume}
+
+
 def _engines() -> dict[str, Any]:
     from denpa.engine.compiled import compile_function
 
@@ -255,6 +264,7 @@ _LOADERS = {
     **dict.fromkeys(("draw", "Drawing", "formula"), _drawing),
     **dict.fromkeys(("explain", "descend", "doctor", "notation", "trace_step"), _explaining),
     **dict.fromkeys(("data", "load_model"), _files),
+    **dict.fromkeys(("train", "resume"), _training),
     **dict.fromkeys(("interop", "check_layer", "check_file"), _foreign),
     **dict.fromkeys(("export_onnx", "import_onnx", "load_state", "save_state"), _exchange),
     "nn": _networks,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import click
@@ -12,7 +11,9 @@ RUNS = "denpa-runs"  # under the current folder, unless DENPA_RUNS names another
 
 
 def runs_folder() -> Path:
-    return Path(os.environ.get("DENPA_RUNS") or RUNS)
+    from denpa.train.run import runs_folder as found
+
+    return found()
 
 
 class RunReference(click.ParamType[Path]):

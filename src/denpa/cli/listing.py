@@ -138,10 +138,9 @@ def report(run: Path, out: Path | None) -> None:
 
     A run that was stopped or killed is reported with what its last checkpoint has.
     """
-    from denpa.cli.training import write_report
     from denpa.train.training import reopen
 
-    click.echo(f"report: {write_report(reopen(run, warn=warn), out)}")
+    click.echo(f"report: {reopen(run, warn=warn).report(out)}")
 
 
 @click.command()

@@ -179,7 +179,7 @@ def _result(trained: Trained) -> None:
         raise UsageError("the run has no evaluation", where=str(trained.run.path))
     failed, report = None, None
     try:
-        report = write_report(trained)
+        report = trained.report()
     except DenpaError as error:
         failed = error
     name = {"test": "test", "valid": "validation", "train": "training"}[trained.evaluated_on]
@@ -192,15 +192,3 @@ def _result(trained: Trained) -> None:
     if failed is not None:
         raise failed
     click.echo(f"report: {report}")
-
-
-def write_report(trained: Trained, out: Path | None = None) -> Path:
-    """The report as a page, report.html in the run folder if no other place is given; its path."""
-    from denpa import durable
-    from denpa.draw.html import page
-    from denpa.train.recording import record_of
-    from denpa.train.report import report
-
-    path = out or trained.run.path / "report.html"
-    durable.write(path, page(report(record_of(trained))).encode(), what="the report")
-    return path

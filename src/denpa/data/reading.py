@@ -48,6 +48,8 @@ TABLES: dict[str, Callable[[DataFile, frozenset[str]], TableSource]] = {
     "arrow": ArrowSource,
 }
 
+MEMORY = "memory"  # the source of a run that was trained on rows nobody can read again
+
 _KINDS = "a table (CSV, JSON lines, Parquet, Arrow), an NPZ file, an IDX file or a folder of IDX files"
 
 
@@ -71,6 +73,13 @@ def read(
     """
     if options is not None:
         target, task = target or options.target, options.task if task == "auto" else task
+    if source == MEMORY:
+        raise UsageError(
+            "the rows were in memory: they cannot be read again",
+            where=MEMORY,
+            want="the path of a file, or from Python the rows themselves",
+            fix="dp.resume(run, rows); for a file of that name: ./memory",
+        )
     if source == DIGITS:
         return _kept(_without_target(read_digits(), target, task), stream, say)
     if os.path.isdir(source):

@@ -10,6 +10,7 @@ from typing import Any
 
 from denpa import toml
 from denpa.data import schemafile, splits
+from denpa.data.reading import MEMORY
 from denpa.data.schema import Options
 from denpa.data.source import ENCODINGS, Dialect
 from denpa.errors import UsageError
@@ -36,8 +37,8 @@ class Config:
     hidden: units of the hidden layers.  learning_rate: None takes the
     optimiser's own.  class_weight: "none", "balanced", or a number for each of some classes.
     valid, test: fractions of the rows that are kept out; split: by what, see `data.splits`.  clip: largest global
-    gradient norm, 0 for none.  monitor: the figure whose best epoch gives the weights that are kept; "auto": valid_loss, without
-    validation rows "last".  patience: epochs without one better by more than min_delta after which training stops,
+    gradient norm, 0 for none.  monitor: the figure whose best epoch gives the weights that are kept; "auto":
+    valid_loss, without validation rows "last".  patience: epochs without one better by more than min_delta after which training stops,
     0 for never.  threads: of the linear algebra library, 0 to choose by the size of a step.  checkpoint_seconds: the
     longest time between two checkpoints.  doctor: whether the training is watched for what ails it.
     """
@@ -186,7 +187,7 @@ class Config:
 
     def resolved(self, **values: Any) -> Config:
         """A copy with what "auto" stood for, an absolute path, and the optimiser's own learning rate filled in."""
-        source = self.source if self.source in ("digits", "-") else str(Path(self.source).absolute())
+        source = self.source if self.source in ("digits", "-", MEMORY) else str(Path(self.source).absolute())
         return replace(self, **{"source": source, "learning_rate": self.rate, **values})
 
     def to_toml(self) -> str:

@@ -17,7 +17,8 @@ import numpy as np
 
 from denpa import durable, tensorfile
 from denpa.arrays import Array
-from denpa.data import Dataset, InputEncoding, Inputs, TargetEncoding, read_inputs, read_like
+from denpa.data import InputEncoding, Inputs, TargetEncoding, read_inputs, read_like
+from denpa.data.frames import frame_inputs, frame_like, is_frame
 from denpa.engine import Engine, engine
 from denpa.errors import DataError, ModelFileError, ShapeError, UsageError
 from denpa.nn import Network
@@ -48,7 +49,8 @@ class Predictor:
     def predict(self, rows: Any) -> Array:
         """(n,) class names, or numbers in the target's unit, (n,) or (n, k).
 
-        rows: an array (n, features) or (n, *image shape) before scaling, `data.Inputs`, or the path of a file.
+        rows: an array (n, features) or (n, *image shape) before scaling, a data frame whose columns are found by name,
+        `data.Inputs`, or the path of a file.
         DataError when the rows do not have the features of the training data.
         """
         return self.predict_with_outputs(rows)[0]
@@ -59,13 +61,15 @@ class Predictor:
         decoded = self.targets.decode(result.predicted if self.targets.kind == "classes" else result.outputs)
         return decoded, result.outputs
 
-    def evaluate(self, data: Dataset | str | Path) -> Evaluation:
-        """The figures on a dataset whose classes are this model's, or on the file or folder at a path.
+    def evaluate(self, data: Any) -> Evaluation:
+        """The figures on a Dataset whose classes are this model's, a data frame, or the file or folder at a path.
 
         Rows count for what they weigh in the data.
         """
         if isinstance(data, (str, Path)):
             data = read_like(data, self.inputs, self.targets)
+        elif is_frame(data):
+            data = frame_like(data, self.inputs, self.targets)
         if self.targets.kind == "classes" and data.classes != self.targets.classes:
             raise DataError(
                 "the classes are not those of the model",
@@ -85,6 +89,8 @@ class Predictor:
     def _encode(self, rows: Any) -> Array:
         if isinstance(rows, (str, Path)):
             rows = read_inputs(rows, self.inputs)
+        elif is_frame(rows):
+            rows = frame_inputs(rows, self.inputs)
         values = rows.inputs if isinstance(rows, Inputs) else np.asarray(rows)
         if values.dtype.kind not in "biuf":
             raise UsageError("the rows are not numbers", got=f"dtype {values.dtype}", want="an array of numbers")

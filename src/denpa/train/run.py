@@ -32,6 +32,7 @@ from denpa.train.checkpoint import FOLDER
 from denpa.train.config import Config
 
 FORMAT = 1
+RUNS = "denpa-runs"
 STATUSES = ("running", "finished", "stopped", "failed")
 INFO, CONFIG, METRICS, TIMINGS, MODEL, LOCK = (
     "run.json",
@@ -184,6 +185,11 @@ def _read_info(path: Path) -> dict[str, Any]:
     if info.get("format") != FORMAT or info.get("status") not in STATUSES or not isinstance(info.get("id"), str):
         raise broken("format, id or status is not as it should be", repr(info)[:80])
     return info
+
+
+def runs_folder() -> Path:
+    """Where runs are when nobody says otherwise: $DENPA_RUNS, else denpa-runs under the current folder."""
+    return Path(os.environ.get("DENPA_RUNS") or RUNS)
 
 
 def fresh_folder(root: str | Path, source: str) -> Path:

@@ -52,6 +52,24 @@ class Trained:
     def finished(self) -> bool:
         return self.run.status == "finished"
 
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """A row of figures for each epoch: epoch, step, train_loss, valid_loss, …"""
+        return self.run.history
+
+    def report(self, path: str | Path | None = None) -> Path:
+        """Write the report as a page that needs nothing else; None: report.html in the run folder.  The path.
+
+        TrainingError when it cannot be written.
+        """
+        from denpa.draw.html import page
+        from denpa.train.recording import record_of
+        from denpa.train.report import report
+
+        out = self.run.path / "report.html" if path is None else Path(path)
+        durable.write(out, page(report(record_of(self))).encode(), what="the report")
+        return out
+
 
 def _nothing(_: Any) -> None:
     return None
