@@ -40,7 +40,8 @@ def test_train_evaluate_and_predict_on_a_table(run_denpa, table, tmp_path) -> No
     assert done.returncode == 0, done.stderr
     assert "300 rows of 2 columns" in done.stdout
     assert "classification: 'sold' holds text" in done.stdout
-    assert done.stdout.count("epoch ") == 15
+    assert done.stdout.count("\nepoch ") == 15
+    assert "\nbest epoch" in done.stdout
     assert "always guessing the most frequent class" in done.stdout
     assert done.stderr == ""
     run = tmp_path / "run"

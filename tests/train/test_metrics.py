@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from denpa import nn
-from denpa.data import TargetEncoding
+from denpa.data import Dataset, TargetEncoding
+from denpa.draw.text import lines
 from denpa.engine import engine
 from denpa.train import machine
+from denpa.train.config import Config
 from denpa.train.metrics import ROWS, Evaluator, Forward, baseline_of, evaluate, targets_for
+from denpa.train.recording import record_of
+from denpa.train.report import report
+from denpa.train.training import train
 
 
 def test_the_confusion_matrix_is_scikit_learns(rng: np.random.Generator) -> None:
@@ -89,3 +95,49 @@ def test_small_steps_get_one_thread() -> None:
     with machine.threads(2):
         assert machine.threads_for(2.4e7) == 1
         assert machine.threads_for(1e9) == 2
+
+
+def test_several_labels_from_training_to_the_report(tmp_path: Path, rng: np.random.Generator) -> None:
+    x = rng.standard_normal((300, 4))
+    targets = (x @ rng.standard_normal((4, 3)) > 0).astype(np.float64)
+    data = Dataset(
+        inputs=x,
+        source="made",
+        sha256="",
+        targets=targets,
+        target_name="r,g,b",
+        classes=None,
+        task_reason="made so",
+        labels=("r", "g", "b"),
+    )
+    done = train(Config(epochs=30, optimizer="adam", learning_rate=0.01, doctor=False), data, tmp_path / "run")
+    e = done.evaluation
+    assert e is not None
+    assert done.config.loss == "sigmoid_cross_entropy"
+    assert e.values["accuracy"] > 0.85 > e.baseline["accuracy"]
+    assert e.values["subset_accuracy"] <= e.values["accuracy"]
+    assert e.baseline["roc_auc"] == 0.5
+    assert e.label_counts is not None
+    assert e.label_counts[:, 1].tolist() == e.targets.sum(axis=0).tolist()
+    record = record_of(done)
+    assert [row[0] for row in record.labels] == ["r", "g", "b"]
+    assert "Labels" in "\n".join(lines(report(record)))
+
+
+def test_several_numbers_from_training_to_the_report(tmp_path: Path, rng: np.random.Generator) -> None:
+    x = rng.standard_normal((300, 4))
+    data = Dataset(
+        inputs=x,
+        source="made",
+        sha256="",
+        targets=x @ rng.standard_normal((4, 2)) * 10 + 100,
+        target_name="u,v",
+        classes=None,
+        task_reason="made so",
+        target_names=("u", "v"),
+    )
+    done = train(Config(epochs=30, optimizer="adam", learning_rate=0.01, doctor=False), data, tmp_path / "run")
+    assert done.evaluation is not None
+    assert done.evaluation.values["r2"] > 0.9
+    assert done.evaluation.predictions.shape == done.evaluation.targets.shape
+    assert "R²" in "\n".join(lines(report(record_of(done))))

@@ -110,3 +110,34 @@ def test_the_calibration_curve_is_scikit_learns(rng: np.random.Generator) -> Non
     np.testing.assert_allclose(found.y, y)
     assert sum(found.counts) == 504
     assert scores.calibration(np.empty(0, bool), np.empty(0)).x == ()
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_scores_of_labels_are_scikit_learns(weighted: bool, rng: np.random.Generator) -> None:
+    t, p = rng.integers(0, 2, (200, 4)), np.round(rng.random((200, 4)), 1)
+    y = (p >= 0.5).astype(int)
+    w = rng.integers(0, 4, 200).astype(float) if weighted else None
+    found = scores.of_labels(t, y, p, w)
+    each = [metrics.log_loss(t[:, j], p[:, j], sample_weight=w) for j in range(4)]
+    wanted = {
+        "accuracy": np.mean([metrics.accuracy_score(t[:, j], y[:, j], sample_weight=w) for j in range(4)]),
+        "subset_accuracy": metrics.accuracy_score(t, y, sample_weight=w),
+        "f1_micro": metrics.f1_score(t, y, average="micro", sample_weight=w),
+        "f1": metrics.f1_score(t, y, average="macro", sample_weight=w),
+        "roc_auc": metrics.roc_auc_score(t, p, average="macro", sample_weight=w),
+        "log_loss": np.mean(each),
+        "brier": np.mean([metrics.brier_score_loss(t[:, j], p[:, j], sample_weight=w) for j in range(4)]),
+    }
+    assert found == pytest.approx(wanted, rel=1e-10)
+    hits, support, given = scores.counts_of_labels(t, y).T
+    precision, recall, _, rows = metrics.precision_recall_fscore_support(t, y)
+    np.testing.assert_allclose(hits / given, precision)
+    np.testing.assert_allclose(hits / support, recall)
+    assert support.tolist() == rows.tolist()
+
+
+def test_a_label_that_nobody_has_counts_in_no_mean() -> None:
+    t = np.array([[1, 0], [0, 0], [1, 0]])
+    found = scores.of_labels(t, t, np.where(t == 1, 0.9, 0.1))
+    assert found["f1"] == found["accuracy"] == found["roc_auc"] == 1
+    assert all(np.isnan(v) for v in scores.of_labels(t[:0], t[:0], np.empty((0, 2))).values())

@@ -18,7 +18,14 @@ from denpa.cli.data import dialect, text_options
 from denpa.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from denpa.data import TargetEncoding
     from denpa.data.dataset import Samples
+    from denpa.explain.document import Table
+    from denpa.train import Evaluation
+
+SHOWN = 20  # classes of a confusion matrix on the terminal
 
 
 @click.command()
@@ -105,6 +112,7 @@ def _harmless(cell: str) -> str:
 def evaluate(run: Path, file: str, as_json: bool, **text: Any) -> None:
     """Measure RUN on the rows of FILE, which has the target: loss and errors beside the trivial baseline."""
     from denpa.data import read_like
+    from denpa.draw.text import table_lines
     from denpa.train.model_file import load_model
 
     model = load_model(run)
@@ -112,27 +120,35 @@ def evaluate(run: Path, file: str, as_json: bool, **text: Any) -> None:
     _say(data, list(data.ignored))
     e = model.evaluate(data)
     if as_json:
-        finite = {k: None if math.isnan(v) else v for k, v in e.values.items()}
-        facts = {"rows": e.rows, **finite, "baseline": {k: None if math.isnan(v) else v for k, v in e.baseline.items()}}
-        click.echo(json.dumps(facts | ({"confusion": e.confusion.tolist()} if e.confusion is not None else {})))
+        click.echo(json.dumps(_facts(e), allow_nan=False))
         return
     click.echo(f"{e.rows:,} rows")
     for line in figures.lines(e):
         click.echo(line)
-    if e.confusion is not None and len(e.confusion) <= 20:
-        click.echo(_confusion(e.confusion.tolist(), model.targets.classes))
+    for table in _tables(e, model.targets):
+        click.echo()
+        for line in table_lines(table):
+            click.echo(line)
 
 
-def _confusion(counts: list[list[int]], classes: tuple[str, ...]) -> str:
-    """Rows are the true classes, columns the predicted ones."""
-    from denpa.draw.text import pad
+def _facts(e: Evaluation) -> dict[str, Any]:
+    """What `--json` prints: null for a figure that does not exist."""
+    values, baseline = ({k: None if math.isnan(v) else v for k, v in told.items()} for told in (e.values, e.baseline))
+    confusion = {} if e.confusion is None else {"confusion": e.confusion.tolist()}
+    labels = {} if e.label_counts is None else {"labels": e.label_counts.tolist()}
+    return {"rows": e.rows, **values, "baseline": baseline, **confusion, **labels}
 
-    cells = [["true \\ predicted", *classes], *([c, *map(str, row)] for c, row in zip(classes, counts, strict=True))]
-    from denpa.draw.markup import columns
 
-    widths = [max(columns(row[i]) for row in cells) for i in range(len(cells[0]))]
-    lines = (
-        "  ".join(pad(cell, w, right=i > 0) for i, (cell, w) in enumerate(zip(row, widths, strict=True)))
-        for row in cells
-    )
-    return "\n".join(lines)
+def _tables(e: Evaluation, targets: TargetEncoding) -> Iterator[Table]:
+    """Of classes the confusion matrix, unless there are very many, and of each class or label how well it was found."""
+    from denpa.explain.words import T
+    from denpa.train.report_outcome import class_table, confusion_table, rates_table
+
+    if e.confusion is not None:
+        counts = tuple(map(tuple, e.confusion.tolist()))
+        if len(counts) <= SHOWN:
+            yield confusion_table(targets.classes, counts)
+        yield class_table(targets.classes, counts)
+    if e.label_counts is not None:
+        named = zip(targets.labels, e.label_counts.tolist(), strict=True)
+        yield rates_table(tuple((name, *three) for name, three in named), T(en="label", ja="ラベル"))

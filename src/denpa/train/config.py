@@ -38,8 +38,8 @@ class Config:
     optimiser's own.  class_weight: "none", "balanced", or a number for each of some classes.
     valid, test: fractions of the rows that are kept out; split: by what, see `data.splits`.  clip: largest global
     gradient norm, 0 for none.  monitor: the figure whose best epoch gives the weights that are kept; "auto":
-    valid_loss, without validation rows "last".  patience: epochs without one better by more than min_delta after which training stops,
-    0 for never.  threads: of the linear algebra library, 0 to choose by the size of a step.  checkpoint_seconds: the
+    valid_loss, without validation rows "last".  patience: epochs without one better by more than min_delta after
+    which training stops, 0 for never.  threads: of the linear algebra library, 0 to choose by the size of a step.  checkpoint_seconds: the
     longest time between two checkpoints.  doctor: whether the training is watched for what ails it.
     """
 

@@ -143,6 +143,7 @@ class Evaluation:
     outputs: Array
     confusion: npt.NDArray[np.int64] | None = None
     notes: tuple[str, ...] = field(default=())
+    label_counts: npt.NDArray[np.int64] | None = None  # as `scores.counts_of_labels`, rows unweighted
 
 
 def targets_for(network: Network, encoded: Array) -> Array:
@@ -167,7 +168,21 @@ def evaluate(
         return replace(found, baseline={}, baseline_name="")
     if encoding.kind == "classes":
         return _classes(result, targets, encoding, int(guess), weights)
+    if encoding.kind == "labels":
+        return _labels(result, targets, encoding, guess, weights)
     return _numbers(result, targets, encoding, guess, weights)
+
+
+def _labels(
+    result: Forward, targets: Array, encoding: TargetEncoding, guess: Array, weights: Array | None
+) -> Evaluation:
+    decisions = encoding.decode(result.outputs)
+    values = {"loss": result.loss, **scores.of_labels(targets, decisions, result.outputs, weights)}
+    chances = np.broadcast_to(np.asarray(guess, np.float64), targets.shape)
+    baseline = scores.of_labels(targets, encoding.decode(chances), chances, weights)
+    counts = scores.counts_of_labels(targets, decisions).astype(np.int64)
+    name = "each label's frequency"
+    return Evaluation(len(targets), values, baseline, name, targets, decisions, result.outputs, label_counts=counts)
 
 
 def _classes(

@@ -122,6 +122,9 @@ class RunRecord:
     confusion: tuple[tuple[int, ...], ...] | None = None  # [true][predicted] rows; None: regression or not evaluated
     roc: tuple[tuple[str, Curve], ...] = ()  # of the second of two classes, or of each against the rest
     calibration: Curve | None = None  # None: the outputs are no probabilities
+    labels: tuple[
+        tuple[str, int, int, int], ...
+    ] = ()  # of several labels: name, rows given it rightly, having it, given it
     targets: tuple[float, ...] | None = None  # regression: a sample of the evaluated rows' targets,
     predictions: tuple[float, ...] | None = None  # and what the network says for the same rows
     misclassified: tuple[Misclassified, ...] = ()  # a sample, most confident mistakes first

@@ -79,6 +79,10 @@ def _outcome(trained: Trained) -> dict[str, Any]:
         facts["misclassified"] = _mistakes(trained, evaluation, wrong)
         facts["misclassified_total"] = len(wrong)
         facts["roc"], facts["calibration"] = _roc(trained, evaluation), _calibration(evaluation)
+    elif evaluation.label_counts is not None:
+        names = trained.model.targets.labels
+        counts = zip(names, evaluation.label_counts.tolist(), strict=True)
+        facts["labels"] = tuple((name, *map(int, three)) for name, three in counts)
     elif evaluation.targets.ndim == 1:
         chosen = _sample(trained.config.seed, evaluation.rows, SHOWN_POINTS)
         facts["targets"] = tuple(evaluation.targets[chosen].tolist())
@@ -109,6 +113,8 @@ def _guess(trained: Trained) -> Words:
         assert guess is not None  # a training has rows, and so a most frequent class
         name = targets.classes[int(guess)]
         return T(f"the most frequent class, {name}", f"最も多いクラス {name}")
+    if targets.kind == "labels":
+        return T("each label's frequency", "各ラベルの頻度")
     return T("the mean of the training targets", "訓練データの目標値の平均")
 
 

@@ -17,6 +17,7 @@ PAIRS = 10  # most frequent confusions listed
 IMAGES = 48  # misclassified images shown
 INPUTS = 8  # columns of a misclassified table row shown
 
+CLASS = T(en="class", ja="クラス")
 TRUE, PREDICTED = T(en="true class", ja="正解"), T(en="predicted class", ja="予測")
 
 
@@ -46,23 +47,29 @@ def _metrics(record: RunRecord) -> Iterator[Block]:
         yield Text(T(en=f"Baseline: always guessing {en}.", ja=f"ベースライン：常に{ja}と答えた場合。"), "note")
 
 
-def _class_table(names: tuple[str, ...], confusion: tuple[tuple[int, ...], ...]) -> Table:
+def confusion_table(names: tuple[str, ...], confusion: tuple[tuple[int, ...], ...]) -> Table:
+    """Rows are the true classes, columns the predicted ones."""
+    rows: list[tuple[Cell, ...]] = [
+        (name, *(Number(count) for count in row)) for name, row in zip(names, confusion, strict=True)
+    ]
+    return Table((T(en="true \\ predicted", ja="正解 \\ 予測"), *names), tuple(rows))
+
+
+def class_table(names: tuple[str, ...], confusion: tuple[tuple[int, ...], ...]) -> Table:
     """Recall, precision and F1 of each class; a class without rows has no recall, one never predicted no precision."""
     predicted = [sum(column) for column in zip(*confusion, strict=True)]
-    rows = []
-    for i, (name, row) in enumerate(zip(names, confusion, strict=True)):
-        hits, total = row[i], sum(row)
-        rows.append(
-            (
-                name,
-                Number(total),
-                _share(hits, total),
-                _share(hits, predicted[i]),
-                _share(2 * hits, total + predicted[i]),
-            )
-        )
+    counts = ((row[i], sum(row), predicted[i]) for i, row in enumerate(confusion))
+    return rates_table(tuple((name, *three) for name, three in zip(names, counts, strict=True)))
+
+
+def rates_table(counts: tuple[tuple[str, int, int, int], ...], head: T = CLASS) -> Table:
+    """counts: name, rows found rightly, rows that are so, rows found to be so."""
+    rows = [
+        (name, Number(total), _share(hits, total), _share(hits, found), _share(2 * hits, total + found))
+        for name, hits, total, found in counts
+    ]
     headings = (
-        T(en="class", ja="クラス"),
+        head,
         T(en="rows", ja="行数"),
         T(en="recall", ja="再現率"),
         T(en="precision", ja="適合率"),
@@ -129,7 +136,7 @@ def _confusion(record: RunRecord, names: tuple[str, ...]) -> Iterator[Block]:
     )
     yield from _empty_classes(names, confusion)
     yield from _pairs(names, confusion)
-    yield _class_table(names, confusion)
+    yield class_table(names, confusion)
     yield CLASS_TERMS
     yield from _curves(record)
 
@@ -207,6 +214,9 @@ def _residuals(record: RunRecord) -> Iterator[Block]:
 def outcome(record: RunRecord) -> Section:
     """Confusion matrix for a classification, predictions and residuals for a regression."""
     classes = record.data.classes
+    if record.labels:
+        blocks = rates_table(record.labels, T(en="label", ja="ラベル")), CLASS_TERMS
+        return Section(T(en="Labels", ja="ラベル"), (*_metrics(record), *blocks), "outcome")
     if classes is None:
         title = T(en="Predictions and residuals", ja="予測値と残差")
         return Section(title, (*_metrics(record), *_residuals(record)), "outcome")

@@ -7,6 +7,7 @@ from denpa.explain.words import Number, T, Words
 TASKS = {
     "classification": T(en="classification", ja="分類"),
     "regression": T(en="regression", ja="回帰"),
+    "multilabel": T(en="classification with several labels a row", ja="複数ラベル分類"),
 }
 ROWS = {
     "train": T(en="training", ja="訓練"),
@@ -16,6 +17,8 @@ ROWS = {
 METRICS = {
     "loss": T(en="loss", ja="損失"),
     "accuracy": T(en="accuracy", ja="正解率"),
+    "subset_accuracy": T(en="subset accuracy (all labels right)", ja="全ラベル正解率"),
+    "f1_micro": T(en="F1 score (micro)", ja="F1 スコア（マイクロ平均）"),
     "balanced_accuracy": T(en="balanced accuracy", ja="クラス平均正解率"),
     "f1": T(en="F1 score", ja="F1 スコア"),
     "roc_auc": T(en="ROC AUC", ja="ROC AUC"),
@@ -26,7 +29,7 @@ METRICS = {
     "mean_absolute_error": T(en="mean absolute error", ja="平均絶対誤差"),
     "r2": T(en="R²", ja="決定係数 R²"),
 }
-SHARES = frozenset({"accuracy", "balanced_accuracy"})
+SHARES = frozenset({"accuracy", "balanced_accuracy", "subset_accuracy"})
 VERDICTS = {
     "agrees": T(en="agrees", ja="一致"),
     "differs": T(en="DIFFERS", ja="不一致"),

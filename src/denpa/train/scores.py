@@ -61,6 +61,35 @@ def of_classes(targets: Array, predictions: Array, outputs: Array, weights: Arra
     return values
 
 
+def of_labels(targets: Array, decisions: Array, p: Array, weights: Array | None = None) -> dict[str, float]:
+    """accuracy (of all labels of all rows), subset_accuracy (rows with every label right), f1_micro, f1 (macro),
+    roc_auc, log_loss and brier (means over the labels) of targets and decisions 0 or 1, probabilities p, all (n, k)."""
+    right = np.asarray(targets) == decisions
+    hits, support, found = counts_of_labels(targets, decisions, weights).T
+    met = support + found > 0
+    wide = np.asarray(p, np.float64)
+    each = [(wide[:, j], np.asarray(targets)[:, j] == 1) for j in range(wide.shape[1])]
+    areas = np.array([_auc(true, chance, weights) for chance, true in each])
+    areas = areas[~np.isnan(areas)]
+    true = np.where(np.asarray(targets) == 1, wide, 1 - wide)
+    return {
+        "accuracy": _mean(right.mean(axis=1), weights),
+        "subset_accuracy": _mean(right.all(axis=1).astype(np.float64), weights),
+        "f1_micro": float(2 * hits.sum() / (support + found).sum()) if met.any() else math.nan,
+        "f1": float((2 * hits[met] / (support + found)[met]).mean()) if met.any() else math.nan,
+        "roc_auc": float(areas.mean()) if len(areas) else math.nan,
+        "log_loss": _mean(-np.log(np.clip(true, LEAST, 1)).mean(axis=1), weights),
+        "brier": _mean(((1 - true) ** 2).mean(axis=1), weights),
+    }
+
+
+def counts_of_labels(targets: Array, decisions: Array, weights: Array | None = None) -> Floats:
+    """(k, 3): rows that have the label and were given it, that have it, that were given it."""
+    t, y = np.asarray(targets, np.float64), np.asarray(decisions, np.float64)
+    w = np.ones(len(t)) if weights is None else np.asarray(weights, np.float64)
+    return np.stack([w @ (t * y), w @ t, w @ y], axis=1)
+
+
 def probabilities(outputs: Array) -> bool:
     """Whether the rows are distributions."""
     p = np.asarray(outputs, np.float64)
