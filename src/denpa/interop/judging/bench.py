@@ -182,15 +182,15 @@ def _numbers(value: Any) -> bool:
     return isinstance(value, list) and np.asarray(value).dtype.kind in "fiub"
 
 
-def benches(subject: Subject, only: str | None = None) -> list[Bench]:
+def benches(subject: Subject, only: str | None = None, layout: Scene | None = None) -> list[Bench]:
     """The first scene the subject's forward works in and, for a loss that takes class numbers as well, one with them.
 
-    only: the shape of the input in the scenes to try.  Broken, with what was raised in the first scene, when it works
-    in none.
+    only: the shape of the input in the scenes to try; layout: try this one instead of the usual ones.  Broken, with
+    what was raised in the first scene, when it works in none.
     """
     found: list[Bench] = []
     first: Broken | None = None
-    for scene in scenes(subject):
+    for scene in scenes(subject) if layout is None else scenes(subject, (layout,)):
         if only is not None and scene.input != only:
             continue
         if found and (scene.target != "labels" or not _beside(scene, found[0].scene)):

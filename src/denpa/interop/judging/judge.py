@@ -21,7 +21,7 @@ from denpa.interop.judging.bench import Bench, Broken, Endless, TooLong, benches
 from denpa.interop.judging.faults import Fault, Judgement, Outcome
 from denpa.interop.judging.probes import Probes, attempt, equal, fault
 from denpa.interop.judging.reference import Verdict, judge, reference
-from denpa.interop.judging.scenes import FULL, SQUARE, Point, Sizes
+from denpa.interop.judging.scenes import FULL, SQUARE, VECTOR_LAYOUTS, Point, Sizes
 from denpa.interop.judging.shrink import Failing, shrink
 from denpa.interop.judging.subject import NoGradients, Refusal, Subject
 from denpa.interop.judging.symptoms import Look, cotangent, diagnose
@@ -94,7 +94,11 @@ def judge_subject(make: Callable[[], Subject], name: str, kind: str, seed: int, 
     try:
         subject = make()
         start = replace(start, name=subject.name, line=subject.line)
-        made = _judged(start, benches(subject, only), seed)
+        found = benches(subject, only)
+        made = _judged(start, found, seed)
+        if misfit(made) and not subject.widths and is_no_vector(found[0]):
+            other = _with_a_vector(start, subject, seed)
+            made = made if other is None else other
         if kind == "function" and only is None and any(f.kind == "mixes_rows" for f in made.faults):
             vector = judge_subject(make, name, kind, seed, only="D")  # the book's first softmax takes one vector
             return replace(vector, remarks=(Fault("vectors_only", "forward", say("vectors_only")), *vector.remarks))
@@ -106,6 +110,36 @@ def judge_subject(make: Callable[[], Subject], name: str, kind: str, seed: int, 
         return start.with_faults(_raised(error))
     except Endless as error:
         return start.with_faults(_raised(error.told))
+
+
+# what a layer for another shape of W shows: shapes that do not fit, and the faults that such shapes bring with them
+MISFITS = frozenset({"raises", "shape", "shape_other", "over_summed", "missing_batch_sum"})
+
+
+def misfit(made: Judgement) -> bool:
+    return any(f.kind in MISFITS for f in made.faults)
+
+
+def is_no_vector(bench: Bench) -> bool:
+    """Whether the scene gives a matrix, or one number, for what may have been meant as a vector."""
+    point = bench.point(np.random.default_rng(0))
+    beside = {n for n, category in bench.subject.fields if category == "matrix"} | set(point.parameters)
+    return bench.scene.input == "" or any(np.ndim(point.get(name)) == 2 for name in beside)
+
+
+def _with_a_vector(start: Judgement, subject: Subject, seed: int) -> Judgement | None:
+    """The judgement with a vector for W (one neuron, a convolution of signals) where that fits; None where none does.
+
+    forward alone cannot tell: x @ W takes a matrix as well as a vector, and only backward is written for one of them.
+    """
+    for layout in VECTOR_LAYOUTS:
+        try:
+            made = _judged(start, benches(subject, layout=layout), seed)
+        except Broken:
+            continue
+        if not misfit(made):
+            return made
+    return None
 
 
 def _raised(error: Broken) -> Fault:

@@ -69,8 +69,15 @@ def _rows(x: Any) -> int:
     return np.shape(x)[0] if np.ndim(x) > 1 else 1
 
 
+def _vector(W: Any) -> Any:
+    if np.ndim(W) != 1:
+        raise ValueError("no vector")
+    return W
+
+
 SOFTMAX_LINE = "dx = dout * y - y * np.sum(dout * y, axis=-1, keepdims=True)"
 AFFINE_LINE = "dx = dout @ W.T; dW = x.T @ dout; db = np.sum(dout, axis=0)"
+NEURON_LINE = "dx = np.outer(dout, W); dW = x.T @ dout"
 MUL_LINE = "dx = dout * y; dy = dout * x"
 
 KNOWN = (
@@ -103,7 +110,9 @@ KNOWN = (
     Known("division", lambda x, y: x / y, "dx = dout / y; dy = -dout * x / y ** 2", 2),
     Known("matrix product", lambda x, y: x @ y, "dx = dout @ y.T; dy = x.T @ dout", 2),
     Known("maximum", np.maximum, "dx = dout * (x > y); dy = dout * (x <= y)", 2),
+    Known("matrix product", lambda x, W: x @ _vector(W), NEURON_LINE, 1, 1),
     Known("matrix product", lambda x, W: x @ W, "dx = dout @ W.T; dW = x.T @ dout", 1, 1),
+    Known("affine", lambda x, W, b: x @ _vector(W) + b, f"{NEURON_LINE}; db = np.sum(dout)", 1, 2),
     Known("affine", lambda x, W, b: x @ W + b, AFFINE_LINE, 1, 2),
     Known("affine", lambda x, W, b: x @ W.T + b, "dx = dout @ W; dW = dout.T @ x; db = np.sum(dout, axis=0)", 1, 2),
     Known("affine", lambda x, W, b: W @ x + b, "dx = W.T @ dout; dW = dout @ x.T; db = dout", 1, 2),

@@ -84,6 +84,12 @@ _LAYOUTS = (
     Scene("N", "D M", whole=True),
     Scene("", "", "", ""),
 )
+# for a layer whose W is a vector: the convolution of signals with a kernel of three, one neuron; b is one number
+VECTOR_LAYOUTS = tuple(
+    Scene(data, kernel, one)
+    for data, kernel in (("N H", "3"), ("N D", "D"), ("H", "3"), ("D", "D"))
+    for one in ("", "1")
+)
 _TARGETS = ("one-hot", "same", "labels", "binary")
 _SIZE_NAMES = re.compile(
     r"(size|dim|features|units|num|^n_|^n$|in$|out$|^[DHMNK]$|channels|width|nodes|hidden)", re.IGNORECASE
@@ -181,14 +187,14 @@ def _target(scene: Scene, shape: Shape, rng: np.random.Generator) -> Array:
     return labels if scene.target == "labels" else np.eye(classes)[labels]
 
 
-def scenes(subject: Subject) -> Iterator[Scene]:
+def scenes(subject: Subject, layouts: Sequence[Scene] = _LAYOUTS) -> Iterator[Scene]:
     """The scenes worth trying for these arguments, in order."""
     categories = [category for _, category in subject.fields]
     targeted = "target" in categories
     pair = categories.count("input") > 1
     seen: set[Scene] = set()
-    fixed = [replace(at, input=f"N {n}") for n in subject.widths for at in _LAYOUTS if at.input == "N D"]
-    for layout in (*fixed, *_LAYOUTS):
+    fixed = [replace(at, input=f"N {n}") for n in subject.widths for at in layouts if at.input == "N D"]
+    for layout in (*fixed, *layouts):
         for domain in ("any", "positive"):
             for target in _TARGETS if targeted and layout.input else ("same",):
                 for second in (None, "D M") if pair and layout.input == "N D" else (None,):
@@ -198,4 +204,17 @@ def scenes(subject: Subject) -> Iterator[Scene]:
                         yield scene
 
 
-__all__ = ["FULL", "OTHER", "SMALL", "SQUARE", "Point", "Refusal", "Scene", "Sizes", "draw", "draw_inputs", "scenes"]
+__all__ = [
+    "FULL",
+    "OTHER",
+    "SMALL",
+    "SQUARE",
+    "VECTOR_LAYOUTS",
+    "Point",
+    "Refusal",
+    "Scene",
+    "Sizes",
+    "draw",
+    "draw_inputs",
+    "scenes",
+]
