@@ -247,7 +247,8 @@ def _reshape(lowering: Lowering, term: Term, views: list[View]) -> View | str:
     found = reshaped(views[0], term.shape)
     if found is None:
         found = reshaped(lowering.rows(views[0]), term.shape)
-    return found if found is not None else "a shape that cannot be seen"
+    assert found is not None  # rows are contiguous
+    return found
 
 
 @rule("sum", "max", "min", "prod", "sum_to")
@@ -368,8 +369,10 @@ def _argmax(lowering: Lowering, term: Term, views: list[View]) -> View | str:
 def _cross_entropy(lowering: Lowering, term: Term, views: list[View]) -> View | str:
     x, t = views
     reduction = term.params["reduction"]
-    if x.dtype.name not in FLOATS or len(x.shape) < 1 or x.size == 0:
-        return "no kernel for this dtype or shape"
+    if x.dtype.name not in FLOATS:
+        return "no kernel for this dtype"
+    if x.size == 0:  # no rows: the sum is 0, and there is no loss of each (their mean is an error when recorded)
+        return full(Value(term.shape, term.dtype, "constant", data=np.zeros(term.shape, term.dtype)))
     m = prod(x.shape[:-1])
     if len(t.shape) == len(x.shape):
         return _soft_targets(lowering, term, x, t)
@@ -462,7 +465,7 @@ def _loss_gradients(found: Mapping[Term, list[Term]]) -> tuple[dict[Term, Term],
             p, hot = difference.inputs
             if p.kind != "softmax" or hot.kind != "one_hot" or p.params["axis"] not in (-1, len(p.shape) - 1):
                 continue
-            loss = losses.get((p.inputs[0], hot.inputs[0]))
+            loss = losses.get((p.inputs[0], hot.inputs[0])) if p.size else None
             once = all(len(found[t]) == 1 for t in (difference, p, hot))
             if loss is None or not once or loss in gradients.values() or loss.params["reduction"] == "none":
                 continue

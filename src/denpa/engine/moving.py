@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import product as cartesian
 from typing import Any
 
 import numpy as np
 
+from denpa.arrays import Shape
 from denpa.engine.lower import FLOATS, Lowering, _as_numpy, _reduced_axes, rule
 from denpa.engine.terms import Term
-from denpa.engine.values import View, full
-from denpa.ops.indexing import INTEGERS
+from denpa.engine.values import Value, View, full
+from denpa.ops.indexing import INTEGERS, MASK
 
 INDICES = ("int64", "int32")
 
@@ -81,16 +82,21 @@ def _pad(lowering: Lowering, term: Term, views: list[View]) -> View | str:
 
 @rule("scatter_add")
 def _scatter(lowering: Lowering, term: Term, views: list[View]) -> View | str:
-    template = term.params["template"]
-    g, indices = views[0], views[1:]
-    if not indices:
+    template, g = term.params["template"], views[0]
+    if len(views) == 1:
         return _placed(lowering, term, g, template if Ellipsis in template else (*template, Ellipsis), 0.0)
-    found = _together(lowering, template, indices)
+    found = _picked(lowering, term, term.shape)
     if isinstance(found, str):
         return found
-    out = full(lowering.value(term.shape, term.dtype, term, row_major=True))
-    lowering.add("take", [lowering.rows(g), *found], [out], term, title="scatter", back=True, flops=g.size)
-    return out
+    moved = _as_numpy(g, lambda a: a.transpose(np.argsort(found.back(len(g.shape)))))
+    order = found.order(len(found.sizes))
+    whole = full(lowering.value(tuple(found.sizes[i] for i in order), term.dtype, term, row_major=True))
+    lowering.add(
+        "take", [lowering.rows(moved), *found.indices], [whole], term, title="scatter", back=True, flops=g.size
+    )
+    out = _as_numpy(whole, lambda a: a.transpose(np.argsort(order)))
+    every = all(part == slice(None) for part in found.basic)
+    return out if every else _placed(lowering, term, out, found.basic, 0.0)
 
 
 def _placed(lowering: Lowering, term: Term, source: View, index: Any, value: float) -> View | str:
@@ -105,27 +111,85 @@ def _placed(lowering: Lowering, term: Term, source: View, index: Any, value: flo
 
 
 def taken(lowering: Lowering, term: Term, views: list[View]) -> View | str:
-    """x[i, j, …] with arrays of integers for the first axes."""
-    found = _together(lowering, term.params["template"], views[1:])
+    """x[index] with arrays: first what needs none of them, then rows along their axes, which are moved to the front."""
+    x = views[0]
+    found = _picked(lowering, term, x.shape)
     if isinstance(found, str):
         return found
-    out = full(lowering.value(term.shape, term.dtype, term, row_major=True))
-    lowering.add("take", [lowering.rows(views[0]), *found], [out], term, title="take", back=False)
-    return out
+    order = found.order(len(found.sizes))
+    rows = lowering.rows(_as_numpy(x, lambda a: a[found.basic].transpose(order)))
+    shape = (*found.indices[0].shape, *rows.shape[len(found.indices) :])
+    out = full(lowering.value(shape, term.dtype, term, row_major=True))
+    lowering.add("take", [rows, *found.indices], [out], term, title="take", back=False)
+    return _as_numpy(out, lambda a: a.transpose(found.back(len(shape))))
 
 
-def _together(lowering: Lowering, template: Sequence[Any], indices: list[View]) -> list[View] | str:
-    """The index arrays, contiguous and of one shape."""
-    words = [p for p in template if p is not Ellipsis]
-    count = len(indices)
-    if words[:count] != [INTEGERS] * count or any(p != slice(None) for p in words[count:]):
-        return "an index that is not integers for the first axes"
-    if Ellipsis in template and list(template).index(Ellipsis) < count:
-        return "an index that is not integers for the first axes"
-    if any(v.dtype.name not in INDICES for v in indices):
-        return "an index of another dtype than int64 and int32"
-    shape = np.broadcast_shapes(*[v.shape for v in indices])
-    return [lowering.rows(lowering.cast(v, np.int64).broadcast(shape)) for v in indices]
+@dataclass(frozen=True)
+class _Picked:
+    """An index taken apart.
+
+    basic: its integers, slices and new axes, with whole axes where arrays stand; sizes: the shape of x[basic]; axes:
+    those of it that the arrays index; indices: the arrays, int64, contiguous, of one shape; first: where NumPy puts
+    their axes in the result.
+    """
+
+    basic: tuple[Any, ...]
+    sizes: tuple[int, ...]
+    axes: tuple[int, ...]
+    indices: list[View]
+    first: int
+
+    def order(self, ndim: int) -> list[int]:
+        """The axes of x[basic], those that arrays index first."""
+        return [*self.axes, *[i for i in range(ndim) if i not in self.axes]]
+
+    def back(self, ndim: int) -> list[int]:
+        """The axes of the rows found, the arrays' first, in the order of the result."""
+        n = len(self.indices[0].shape)
+        rest = list(range(n, ndim))
+        return [*rest[: self.first], *range(n), *rest[self.first :]]
+
+
+def _picked(lowering: Lowering, term: Term, shape: Shape) -> _Picked | str:
+    """The index of `term` into an array of this shape."""
+    given = iter(term.inputs[1:])
+    parts: list[Any] = []
+    indices: list[View] = []
+    for part in term.params["template"]:
+        if part not in (INTEGERS, MASK):
+            parts.append(part)
+            continue
+        index = next(given)
+        arrays = _integers(lowering, index)
+        if isinstance(arrays, str):
+            return arrays
+        parts += [INTEGERS] * len(arrays)
+        indices += arrays
+    length = len(shape) - sum(part is not None and part is not Ellipsis for part in parts)
+    at = parts.index(Ellipsis) if Ellipsis in parts else len(parts)
+    parts[at : at + 1] = [slice(None)] * length
+    together = np.broadcast_shapes(*[v.shape for v in indices])
+    # NumPy takes an integer beside arrays for one of them.  All other parts leave one axis each.
+    places = [i for i, part in enumerate(parts) if part == INTEGERS or type(part) is int]
+    basic = tuple(slice(None) if part == INTEGERS else part for part in parts)
+    left = [part for part in parts if type(part) is not int]
+    return _Picked(
+        basic,
+        np.broadcast_to(np.empty(()), shape)[basic].shape,
+        tuple(i for i, part in enumerate(left) if part == INTEGERS),
+        [lowering.rows(lowering.cast(v, np.int64).broadcast(together)) for v in indices],
+        places[0] if places[-1] - places[0] == len(places) - 1 else 0,
+    )
+
+
+def _integers(lowering: Lowering, index: Term) -> list[View] | str:
+    """An index array as arrays of integers: one, or of a mask that is known the places where it is true."""
+    if index.dtype.kind != "b":
+        known = index.dtype.name in INDICES
+        return [lowering.env[index]] if known else f"an index of dtype {index.dtype}, not int64 or int32"
+    if index.data is None or not index.shape:
+        return "a mask, whose true elements decide the size of the result"
+    return [full(Value(found.shape, np.int64, "constant", data=found)) for found in np.nonzero(index.data)]
 
 
 # -- along an axis -----------------------------------------------------------------------------------------------------

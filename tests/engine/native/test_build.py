@@ -73,6 +73,11 @@ def test_a_folder_that_cannot_be_written_costs_time_only(tmp_path: Path, monkeyp
     assert build.address(Kernel("loop", text=TEXT.format(105)))
 
 
+def environment(cache: Path) -> dict[str, str]:
+    """Of a process with that cache, which keeps all kernels: under numba's bounds checks those that check are not."""
+    return {**os.environ, "DENPA_CACHE": str(cache), "NUMBA_BOUNDSCHECK": "0"}
+
+
 def test_four_processes_share_a_cold_cache(tmp_path: Path) -> None:
     program = (
         "from denpa.engine.native.build import Kernel, address\n"
@@ -82,7 +87,7 @@ def test_four_processes_share_a_cold_cache(tmp_path: Path) -> None:
     running = [
         subprocess.Popen(
             [sys.executable, "-c", program],
-            env={**os.environ, "DENPA_CACHE": str(tmp_path)},
+            env=environment(tmp_path),
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -102,7 +107,7 @@ def test_numba_is_not_imported_when_nothing_is_missing(tmp_path: Path) -> None:
     )
     found = [
         subprocess.run(
-            [sys.executable, "-c", program], env={**os.environ, "DENPA_CACHE": str(tmp_path)}, stdout=subprocess.PIPE,
+            [sys.executable, "-c", program], env=environment(tmp_path), stdout=subprocess.PIPE,
             text=True, timeout=300, check=True,
         ).stdout.strip()
         for _ in range(2)

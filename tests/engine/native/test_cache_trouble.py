@@ -48,9 +48,14 @@ print(bits(), statistics.compiled)
 """
 
 
+def environment(cache: Path) -> dict[str, str]:
+    """Of a process with that cache, which keeps all kernels: under numba's bounds checks those that check are not."""
+    return {**os.environ, "DENPA_CACHE": str(cache), "NUMBA_BOUNDSCHECK": "0"}
+
+
 def start(folder: Path, *arguments: str, **options: Any) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, *arguments], env={**os.environ, "DENPA_CACHE": str(folder)}, text=True,
+        [sys.executable, "-c", PROGRAM, *arguments], env=environment(folder), text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options,
     )  # fmt: skip
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import zlib
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-import denpa.nn  # noqa: F401  with `uniform`: fills the registry
+import denpa as dp
+import denpa.nn  # with `uniform`: fills the registry
 from denpa.engine import Step
 from denpa.graph import Graph, Tensor, tensor
-from denpa.primitive import REGISTRY, Primitive
+from denpa.primitive import REGISTRY, Primitive, primitive
 
 pytest.importorskip("numba")
 
@@ -102,9 +106,8 @@ def test_extremes(op: Primitive, dtype: str) -> None:
 
 # Primitives that NumPy computes for some arguments, with the reasons it may have.  Everything else has a kernel.
 LISTED = {
-    "getitem": ("an index that is not integers for the first axes",),
-    "scatter_add": ("an index that is not integers for the first axes",),
-    "softmax_cross_entropy": ("no kernel for this dtype or shape",),  # of an empty batch
+    "getitem": ("a mask, whose true elements decide the size of the result",),
+    "scatter_add": ("a mask, whose true elements decide the size of the result",),
 }
 
 
@@ -124,6 +127,50 @@ def test_every_primitive_is_lowered_or_listed_with_a_reason() -> None:
                 assert line.startswith(op.name)
                 found.setdefault(op.name, set()).add(line.rpartition(": ")[2])
     assert found == {name: set(reasons) for name, reasons in LISTED.items()}
+
+
+X, N = np.linspace(-1, 1, 6).reshape(2, 3), np.arange(6).reshape(2, 3)
+FALLBACKS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
+    "a mask, whose true elements decide the size of the result": (lambda x, m: x[m], (X, X > 0)),
+    "an index of dtype uint8, not int64 or int32": (lambda x, i: x[i], (X, np.zeros(2, np.uint8))),
+    "a product of integers": (lambda a: a @ a.T, (N,)),
+    "a sum of products that are not of one floating-point dtype": (lambda a: dp.einsum("ij,kj->ik", a, a), (N,)),
+    "a batch of 5000 products": (lambda a: a @ a, (np.ones((5000, 1, 1)),)),
+    "more than two axes": (lambda x: dp.argmax(x, axis=1), (np.ones((2, 3, 2)),)),
+    "flattened": (lambda x: REGISTRY["concat"](x, x, axis=None), (X,)),
+    "class numbers of dtype uint8": (
+        dp.softmax_cross_entropy,
+        (X, np.zeros(2, np.uint8)),
+    ),
+    "no kernel for this dtype": (dp.max, (N,)),
+    "dtype complex128": (dp.exp, (X + 1j,)),
+    "no kernel": (
+        primitive(name="doubled", register=False, shape=lambda x: x)(lambda xp, x: 2 * x),
+        (X,),
+    ),
+}
+
+
+@pytest.mark.parametrize("reason", FALLBACKS)
+def test_what_falls_back_says_why_and_gives_the_same(reason: str) -> None:
+    f, args = FALLBACKS[reason]
+    native = dp.compile(f, engine="native")
+    np.testing.assert_array_equal(native(*args), dp.compile(f, engine="eager")(*args))
+    assert [line.rpartition(": ")[2] for line in native.fallbacks] == [reason]
+    with pytest.raises(dp.UsageError, match=reason):
+        dp.compile(f, engine="native!")(*args)
+
+
+def test_the_page_lists_every_reason() -> None:
+    root = Path(__file__).resolve().parents[3]
+    page = (root / "docs/engine.md").read_text(encoding="utf-8")
+    for reason in FALLBACKS:
+        assert reason in page
+    for name in ("lower", "moving", "contraction"):
+        source = (root / f"src/denpa/engine/{name}.py").read_text(encoding="utf-8")
+        said = re.findall(r'(?:return|else) f?"([a-z][^"]* [^"]*)"', source)
+        for words in (part.strip() for reason in said for part in re.split(r"\{.*?\}", reason)):
+            assert words in page
 
 
 def test_a_wrong_kernel_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
