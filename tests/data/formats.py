@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import os
+import random
 import struct
 import tracemalloc
 import warnings
@@ -18,6 +20,10 @@ import numpy as np
 import pytest
 
 from denpa.errors import DataError
+
+MUTATIONS = 2_000  # of each sample, in a test: about 1 s
+LONG = int(os.environ.get("DENPA_MUTATIONS", "700000"))  # of all samples together, in a campaign: about 10 minutes
+SLOW = 2.0  # seconds of the processor that no file of a few kB may take
 
 IDX_CODES = {"u1": 0x08, "i1": 0x09, "i2": 0x0B, "i4": 0x0C, "f4": 0x0D, "f8": 0x0E}
 
@@ -65,6 +71,27 @@ def table(rows: Iterable[Sequence[Any]], delimiter: str = ",", newline: str = "\
 
 def gz(content: bytes) -> bytes:
     return gzip.compress(content, mtime=0)
+
+
+def mutated(content: bytes, draw: random.Random) -> bytes:
+    """One to four small wounds: a flipped bit, an extreme byte, bytes cut out, doubled or put in, the end cut off."""
+    data = bytearray(content)
+    for _ in range(draw.randint(1, 4)):
+        at = draw.randrange(len(data)) if data else 0
+        wound = draw.randrange(6)
+        if wound == 0 and data:
+            data[at] ^= 1 << draw.randrange(8)
+        elif wound == 1 and data:
+            data[at] = draw.choice(b"\x00\x01\x7f\x80\xff\n\r\",;'(")
+        elif wound == 2:
+            del data[at : at + draw.randint(1, 8)]
+        elif wound == 3:
+            data[at:at] = data[at : at + draw.randint(1, 40)]
+        elif wound == 4:
+            data[at:at] = draw.randbytes(draw.randint(1, 8))
+        else:
+            del data[draw.randrange(len(data) + 1) :]
+    return bytes(data)
 
 
 def write(path: Path, content: bytes | str) -> Path:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import gzip
 import io
 import random
+import resource
 import struct
+import time
 import zipfile
 from collections import Counter
 from collections.abc import Callable
@@ -13,7 +15,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.data.formats import archive, gz, idx, npy, npz, peak_memory, refused, table, write
+from tests.data.formats import (
+    LONG,
+    MUTATIONS,
+    SLOW,
+    archive,
+    gz,
+    idx,
+    mutated,
+    npy,
+    npz,
+    peak_memory,
+    refused,
+    table,
+    write,
+)
 
 from denpa.data import InputEncoding, TargetEncoding, read, read_inputs, read_like
 from denpa.data.files import MIB
@@ -36,42 +52,22 @@ SAMPLES = {
     "table.csv.gz": gz(ROWS),
     "mixed.csv": MIXED,
 }
-MUTATIONS = 2_000  # of each sample: about 1 s
-
-
-def mutated(content: bytes, draw: random.Random) -> bytes:
-    """One to four small wounds: a flipped bit, an extreme byte, bytes cut out, doubled or put in, the end cut off."""
-    data = bytearray(content)
-    for _ in range(draw.randint(1, 4)):
-        at = draw.randrange(len(data)) if data else 0
-        wound = draw.randrange(6)
-        if wound == 0 and data:
-            data[at] ^= 1 << draw.randrange(8)
-        elif wound == 1 and data:
-            data[at] = draw.choice(b"\x00\x01\x7f\x80\xff\n\r\",;'(")
-        elif wound == 2:
-            del data[at : at + draw.randint(1, 8)]
-        elif wound == 3:
-            data[at:at] = data[at : at + draw.randint(1, 40)]
-        elif wound == 4:
-            data[at:at] = draw.randbytes(draw.randint(1, 8))
-        else:
-            del data[draw.randrange(len(data) + 1) :]
-    return bytes(data)
 
 
 def campaign(name: str, folder: Path, reader: Callable[[Path], object], count: int, seed: int = 0) -> Counter[str]:
-    """How the reader took `count` mutations of a sample: "read", "DataError", or the name of what escaped."""
+    """How the reader took `count` mutations of a sample: "read", "DataError", "slow", or the name of what escaped."""
     draw, taken = random.Random(f"{name} {seed}"), Counter[str]()
     write(folder / "train-labels", idx(LABELS))
     for _ in range(count):
         path = write(folder / name, mutated(SAMPLES[name], draw))
+        began = time.process_time()
         try:
             reader(path)
             taken["read"] += 1
         except Exception as error:
             taken[type(error).__name__] += 1
-    return taken
+        taken["slow"] += time.process_time() - began > SLOW
+    return +taken
 
 
 @pytest.mark.parametrize("name", SAMPLES)
@@ -85,8 +81,11 @@ def test_only_data_errors_escape(name: str, tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SAMPLES)
 def test_only_data_errors_escape_in_a_long_campaign(name: str, tmp_path: Path) -> None:
-    taken = campaign(name, tmp_path, read, 50 * MUTATIONS, seed=2)
+    """With all that the process has taken in the end: a file is never larger than 20 kB."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    taken = campaign(name, tmp_path, read, LONG // len(SAMPLES), seed=random.getrandbits(32))
     assert set(taken) <= {"read", "DataError"}, taken
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 << 10  # KiB
 
 
 @pytest.mark.parametrize("name", SAMPLES)

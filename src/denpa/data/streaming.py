@@ -25,7 +25,7 @@ from denpa.data.schema import Options, Schema, profile
 from denpa.data.source import Dialect, TableSource
 from denpa.data.store import Field, Store, store_of, write_store
 from denpa.data.table import Coder, Layout
-from denpa.errors import DataError, UsageError
+from denpa.errors import DataError, ModelFileError, UsageError
 
 SHARE = 0.25  # of the free memory: a table whose file is larger is streamed; in memory it takes about twice its size
 PACKED = 4  # a packed table's file counts this many times
@@ -164,7 +164,22 @@ _READ = ("inputs", "targets", "weights")  # in pieces
 
 
 def dataset(store: Store) -> Dataset:
-    """The dataset that a store holds; its inputs, targets and weights are read in pieces as they are indexed."""
+    """The dataset that a store holds; its inputs, targets and weights are read in pieces as they are indexed.
+
+    ModelFileError when its description is not one of a dataset.
+    """
+    try:
+        return _dataset(store)
+    except (TypeError, ValueError, KeyError, AttributeError) as error:  # the checksum is right: it was forged
+        raise ModelFileError(
+            "the cache of rows describes no dataset",
+            where=str(store.path),
+            got=f"{type(error).__name__}: {error}"[:100],
+            fix="delete the file; it is written again from the table",
+        ) from error
+
+
+def _dataset(store: Store) -> Dataset:
     about = dict(store.about)
     for name in _TUPLES:
         if about.get(name) is not None:

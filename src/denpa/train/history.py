@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -83,7 +84,7 @@ def line(row: Mapping[str, Any]) -> bytes:
 def read(path: Path) -> list[dict[str, Any]]:
     """The complete lines; an unfinished last one (a run that is being written, or was killed) does not count.
 
-    ModelFileError for a line that is no JSON object.
+    ModelFileError for a line that is no JSON object with an epoch and numbers.
     """
     try:
         data = path.read_bytes()
@@ -97,9 +98,19 @@ def read(path: Path) -> list[dict[str, Any]]:
             row = json.loads(text) if len(text) <= LINE_LIMIT else None
         except (ValueError, RecursionError):
             row = None
-        if not isinstance(row, dict):
+        if not isinstance(row, dict) or not _is_epoch(row):
             raise ModelFileError(
                 "a line of the metrics cannot be read", where=f"{path}, line {number}", got=repr(text[:60])
             )
         rows.append(row)
     return rows
+
+
+def _is_epoch(row: Mapping[str, Any]) -> bool:
+    """Whether a line has its epoch, and numbers, those of the gradients by name: what its readers compute with."""
+    norms = row.get("gradient_norms", {})
+    values = [v for name, v in row.items() if name != "gradient_norms"]
+    values += norms.values() if isinstance(norms, dict) else [norms]
+    return type(row.get("epoch")) is int and all(
+        type(v) in (int, float) and abs(v) <= sys.float_info.max for v in values
+    )
