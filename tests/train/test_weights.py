@@ -85,7 +85,7 @@ def test_both_losses_are_in_the_metrics(tmp_path: Path, rng: np.random.Generator
 def test_rows_from_the_disk_weigh_the_same(tmp_path: Path, rng: np.random.Generator, monkeypatch: Any) -> None:
     monkeypatch.setenv("DENPA_CACHE", str(tmp_path / "cache"))
     data = replace(worker.dataset(), weights=rng.random(worker.ROWS))
-    config = worker.settings(epochs=2, class_weight="balanced", threads=1)
+    config = worker.settings(epochs=2, class_weight="balanced", split="row")
     train(config, data, tmp_path / "memory" / "run")
     train(config, on_disk(data), tmp_path / "disk" / "run")
     assert worker.bits(tmp_path / "memory" / "run") == worker.bits(tmp_path / "disk" / "run")
