@@ -19,7 +19,7 @@ FOR_DEVELOPERS = {"all", "test", "bench"}
 # Their import names.  Everything a user may or may not have, and that denpa therefore loads only when it is used.
 NOT_AT_IMPORT = {"click", "rich", "msgspec", "safetensors", "threadpoolctl", "sklearn", "scipy", "numba"}
 NOT_AT_IMPORT |= {"pandas", "polars", "matplotlib", "torch", "jax"}
-IMPORT_NAMES = {"scikit-learn": "sklearn"}  # where the package's name is not the module's
+IMPORT_NAMES = {"scikit-learn": "sklearn", "pillow": "PIL"}  # where the package's name is not the module's
 RUNTIME = ("_cython_", "cython_runtime", "_sysconfigdata_")  # modules that NumPy's own extensions and Python make
 
 

@@ -43,10 +43,10 @@ def npy_file() -> bytes:
 @pytest.mark.parametrize(
     ("content", "fragment"),
     [
-        (npy_file(), "a single .npy array"),
+        (npy_file(), "which file has the targets?"),
         (b"PAR1\x15\0", "the Parquet or Arrow file is damaged"),
         (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
-        (b"\x89PNG\r\n\x1a\n", "a picture"),
+        (b"\x89PNG\r\n\x1a\n", "this is one picture"),
         (b"\x80\x05\x95", "never read"),
         (b"\x28\xb5\x2f\xfd\0", "the zstd data is damaged"),
         (gz(npz(x=np.ones(2))), "an archive inside gzip"),

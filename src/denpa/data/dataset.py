@@ -69,7 +69,9 @@ class Samples:
 
 @dataclass(frozen=True, eq=False)
 class Inputs(Samples):
-    """Rows to predict, in the order of the source."""
+    """Rows to predict, in the order of the source.  ids: what the rows are called, one each, where they have names."""
+
+    ids: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -248,6 +248,14 @@ def unreadable(where: str, error: OSError) -> DataError:
     return DataError("the file cannot be read", where=where, got=error.strerror or str(error))
 
 
+def folder_names(folder: Path, where: str) -> list[str]:
+    """The names in a folder, sorted."""
+    try:
+        return sorted(entry.name for entry in folder.iterdir())
+    except OSError as error:
+        raise unreadable(where, error) from error
+
+
 def combined_sha256(files: list[DataFile]) -> str:
     """One hash for several files: of the lines `name sha256`, in order; a single file keeps its own."""
     if len(files) == 1:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from denpa.data.dataset import Array, Dataset, Inputs, as_inputs, largest_pixel
-from denpa.data.files import DataFile, combined_sha256, listed, opened, shown, shown_path, unreadable
+from denpa.data.files import DataFile, combined_sha256, folder_names, listed, opened, shown, shown_path
 from denpa.data.idx import read_array
 from denpa.data.targets import Target, decide, follow
 from denpa.errors import DataError
@@ -20,6 +20,10 @@ Settle = Callable[[Array, str], Target]  # raw labels and where they are -> what
 
 # train-images-idx3-ubyte as published; train-images.idx3-ubyte as some mirrors unpack it; a prefix as EMNIST has it
 _NAME = re.compile(r"(?P<prefix>.*?)(?P<part>train|t10k|test)-(?P<what>images|labels)([-.]idx[1-4]-ubyte)?(\.gz)?")
+
+
+def has_idx_names(names: list[str]) -> bool:
+    return any(_NAME.fullmatch(name) for name in names)
 
 
 def read_folder(folder: Path, task: str) -> Dataset:
@@ -42,7 +46,7 @@ def read_folder(folder: Path, task: str) -> Dataset:
 def _find(folder: Path) -> dict[tuple[str, str], Path]:
     where = shown_path(folder)
     found: dict[tuple[str, str], Path] = {}
-    names = _names(folder, where)
+    names = folder_names(folder, where)
     for name in names:
         if not (match := _NAME.fullmatch(name)):
             continue
@@ -62,16 +66,10 @@ def _find(folder: Path) -> dict[tuple[str, str], Path]:
                 f"the folder has no {part} {' and no '.join(missing)}",
                 where=where,
                 got=f"{len(names)} files: {listed(names)}" if names else "an empty folder",
-                want="train-images-idx3-ubyte and train-labels-idx1-ubyte (.gz or not); t10k-… likewise for a test set",
+                want="train-images-idx3-ubyte and train-labels-idx1-ubyte (.gz or not), t10k-… likewise for a test "
+                "set; or x.npy and y.npy; or a folder of pictures for each class",
             )
     return found
-
-
-def _names(folder: Path, where: str) -> list[str]:
-    try:
-        return sorted(entry.name for entry in folder.iterdir())
-    except OSError as error:
-        raise unreadable(where, error) from error
 
 
 def read_file(images: DataFile, task: str) -> Dataset:
@@ -116,7 +114,7 @@ def _labels_beside(images: DataFile) -> Iterator[DataFile]:
         )
     wanted = (match["prefix"], match["part"], "labels")
     folder = images.path.parent
-    near = [n for n in _names(folder, images.where) if (m := _NAME.fullmatch(n)) and m.group(1, 2, 3) == wanted]
+    near = [n for n in folder_names(folder, images.where) if (m := _NAME.fullmatch(n)) and m.group(1, 2, 3) == wanted]
     if len(near) != 1:
         raise DataError(
             f"{'no' if not near else 'more than one'} labels file beside the images",

@@ -13,11 +13,19 @@ from denpa.data.csvtext import CsvSource
 from denpa.data.dataset import Dataset, Inputs
 from denpa.data.digits import NAME as DIGITS, read_digits
 from denpa.data.encoding import InputEncoding, TargetEncoding
-from denpa.data.files import DataFile, listed, opened
+from denpa.data.files import DataFile, folder_names, listed, opened, shown_path
 from denpa.data.idx import is_idx, not_idx
-from denpa.data.idxset import read_file, read_file_like, read_folder, read_images
+from denpa.data.idxset import has_idx_names, read_file, read_file_like, read_folder, read_images
 from denpa.data.jsonl import ARRAY, BEGINNING, JsonSource, not_lines
+from denpa.data.npyset import (
+    is_array_file,
+    read_array_file,
+    read_array_file_like,
+    read_array_folder,
+    read_array_inputs,
+)
 from denpa.data.npz import read_npz, read_npz_inputs, read_npz_like
+from denpa.data.pictures import MAGICS as PICTURES, holds_pictures, read_picture_inputs, read_pictures
 from denpa.data.schema import Options, Schema, rows_with_target
 from denpa.data.source import Dialect, TableSource
 from denpa.data.table import Layout, read_table, read_table_inputs, read_table_like, table_schema
@@ -26,12 +34,9 @@ from denpa.errors import DataError, UsageError
 
 # Files that people hand over and that would otherwise be reported as broken text.
 _FOREIGN = {
-    b"\x93NUMPY": ("a single .npy array: it has no targets", 'numpy.savez("data.npz", x=inputs, y=targets)'),
     FEATHER_1: ("a Feather file of version 1", "write it again with a recent version of its program"),
     b"\x89HDF\r\n": ("an HDF5 file", "save its arrays with numpy.savez"),
     b"SQLite format 3\0": ("an SQLite database", "export the table as CSV"),
-    b"\x89PNG\r\n": ("a picture", "save the images as one NPZ file with the arrays x and y"),
-    b"\xff\xd8\xff": ("a picture", "save the images as one NPZ file with the arrays x and y"),
     b"\x80\x02": ("a pickle, which is never read: it can run any code", "save its arrays with numpy.savez"),
     b"\x80\x03": ("a pickle, which is never read: it can run any code", "save its arrays with numpy.savez"),
     b"\x80\x04": ("a pickle, which is never read: it can run any code", "save its arrays with numpy.savez"),
@@ -50,7 +55,9 @@ TABLES: dict[str, Callable[[DataFile, frozenset[str]], TableSource]] = {
 
 MEMORY = "memory"  # the source of a run that was trained on rows nobody can read again
 
-_KINDS = "a table (CSV, JSON lines, Parquet, Arrow), an NPZ file, an IDX file or a folder of IDX files"
+_KINDS = (
+    "a table (CSV, JSON lines, Parquet, Arrow), an NPZ or NPY file, an IDX file, or a folder of these or of pictures"
+)
 
 
 def read(
@@ -64,10 +71,10 @@ def read(
 ) -> Dataset:
     """The rows and targets of a source, to train on.
 
-    source: "digits", an IDX file (its labels beside it), a folder of IDX files, an NPZ file or a table (CSV, JSON
-    lines, Parquet, Arrow), packed or not where it is read in order.  target: the target's column, for tables only.
-    task: "auto", "classification" or "regression".  options: more to say about a table; target and task go before
-    those in it.
+    source: "digits", an IDX or NPY file (its labels beside it), a folder of such, a folder with a folder of pictures
+    for each class, an NPZ file or a table (CSV, JSON lines, Parquet, Arrow), packed or not where it is read in order.
+    target: the target's column, for tables; the file of the labels, for an NPY file.  task: "auto", "classification"
+    or "regression".  options: more to say about a table; target and task go before those in it.
     stream: "yes" keeps the rows on the disk, "auto" those of a large table, and says so.
     UsageError for a source or option that cannot be meant, DataError for data that cannot be trained on.
     """
@@ -83,7 +90,7 @@ def read(
     if source == DIGITS:
         return _kept(_without_target(read_digits(), target, task), stream, say)
     if os.path.isdir(source):
-        return _kept(_without_target(read_folder(Path(source), task), target, task), stream, say)
+        return _kept(_without_target(_read_folder(Path(source), task), target, task), stream, say)
     with opened(source) as file:
         kind = _kind(file)
         if kind in TABLES:
@@ -92,7 +99,9 @@ def read(
             if streaming.chosen(stream, file, bool(file.packing), say):
                 return streaming.stored_table(table, chosen, say)
             return read_table(table, chosen)
-        data = read_npz(file, task) if kind == "npz" else read_file(file, task)
+        if kind == "npy":
+            return _kept(read_array_file(file, target, task), stream, say)
+        data = read_npz(file, task) if kind == "npz" else read_file(_no_picture(file, kind), task)
         return _kept(_without_target(data, target, task), stream, say)
 
 
@@ -128,8 +137,11 @@ def read_like(
             if kind in TABLES:
                 return read_table_like(_table(file, kind, dialect), Layout.like(inputs, targets))
             _check_unnamed(inputs, file.where)
-            return read_npz_like(file, classes) if kind == "npz" else read_file_like(file, classes)
-    data = read(source, task="regression" if classes is None else "classification")
+            if kind == "npy":
+                return read_array_file_like(file, classes, targets.name)
+            return read_npz_like(file, classes) if kind == "npz" else read_file_like(_no_picture(file, kind), classes)
+    task = "regression" if classes is None else "classification"
+    data = read(source, task=task) if source == DIGITS else _read_folder(Path(source), task, inputs.image_shape)
     return _in_terms_of(data.test or data, inputs, classes)
 
 
@@ -138,6 +150,9 @@ def read_inputs(source: str | Path, inputs: InputEncoding, dialect: Dialect | No
 
     DataError naming the columns that are missing.
     """
+    if os.path.isdir(source) and _folder_kind(Path(source)) == "pictures":
+        _check_unnamed(inputs, str(source))
+        return read_picture_inputs(Path(source), inputs.image_shape)
     if source == DIGITS or os.path.isdir(source):
         data = read(source)
         part = data.test or data
@@ -148,7 +163,38 @@ def read_inputs(source: str | Path, inputs: InputEncoding, dialect: Dialect | No
         if kind in TABLES:
             return read_table_inputs(_table(file, kind, dialect), Layout.like(inputs))
         _check_unnamed(inputs, file.where)
-        return read_npz_inputs(file) if kind == "npz" else read_images(file)
+        if kind == "picture":
+            return read_picture_inputs(Path(source), inputs.image_shape)
+        ways = {"npz": read_npz_inputs, "npy": read_array_inputs}
+        return ways.get(kind, read_images)(file)
+
+
+def _folder_kind(folder: Path) -> str:
+    names = folder_names(folder, shown_path(folder))
+    if has_idx_names(names):
+        return "idx"
+    if any(map(is_array_file, names)):
+        return "npy"
+    return "pictures" if holds_pictures(folder) else "idx"
+
+
+def _read_folder(folder: Path, task: str, shape: tuple[int, ...] | None = None) -> Dataset:
+    """shape: of the images that a network knows."""
+    kind = _folder_kind(folder)
+    if kind == "pictures":
+        return read_pictures(folder, task, shape)
+    return read_array_folder(folder, task) if kind == "npy" else read_folder(folder, task)
+
+
+def _no_picture(file: DataFile, kind: str) -> DataFile:
+    if kind == "picture":
+        raise DataError(
+            "this is one picture: it has no target",
+            where=file.where,
+            want="a folder of pictures for each class",
+            fix="give the folder above these; denpa predict takes a single picture",
+        )
+    return file
 
 
 def _table(file: DataFile, kind: str, dialect: Dialect | None, options: Options | None = None) -> TableSource:
@@ -188,6 +234,8 @@ def _kind(file: DataFile) -> str:
     for magic, (what, fix) in _FOREIGN.items():
         if head.startswith(magic):
             raise DataError(f"this is {what}", where=file.where, want=_KINDS, fix=fix)
+    if head.startswith((b"\x93NUMPY", *PICTURES)):
+        return "npy" if head.startswith(b"\x93NUMPY") else "picture"
     head = file.head(256)
     if ARRAY.match(head):
         raise not_lines(file.where)
