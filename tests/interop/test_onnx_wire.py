@@ -12,7 +12,7 @@ from tests.interop import networks
 from denpa.errors import ModelFileError
 from denpa.interop.onnx_export import onnx_bytes
 from denpa.interop.onnx_import import import_onnx
-from denpa.interop.onnx_wire import MOST_PARTS, MOST_VARINTS, check_wire
+from denpa.interop.onnx_wire import MOST_PARTS, MOST_VARINTS, check_wire, lifted
 
 onnx = pytest.importorskip("onnx")
 
@@ -70,3 +70,25 @@ def test_what_is_not_read(data: bytes, told: str) -> None:
 @pytest.mark.parametrize("seed", range(12))
 def test_every_export_passes(seed: int) -> None:
     check_wire(onnx_bytes(networks.predictor(np.random.default_rng(seed))), "m.onnx")
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_numbers_lifted_out_of_a_message(seed: int) -> None:
+    """What a parser makes of the rest is the model without its raw numbers, and those are in order."""
+    data = onnx_bytes(networks.predictor(np.random.default_rng(seed)))
+    want, (rest, numbers) = onnx.ModelProto.FromString(data), lifted(data, "m.onnx")
+    assert [bytes(raw) for raw in numbers] == [tensor.raw_data for tensor in want.graph.initializer]
+    for tensor in want.graph.initializer:
+        if tensor.HasField("raw_data"):
+            tensor.raw_data = b""
+    assert onnx.ModelProto.FromString(rest) == want
+
+
+def test_numbers_that_come_twice_or_in_two_graphs() -> None:
+    """As protobuf reads them: the last of one constant, and constants of both graphs."""
+    first, second = part(5, part(9, b"abcd") + part(8, b"W") + part(9, b"efgh")), part(5, part(8, b"V"))
+    data = part(7, first) + part(7, second + part(5, part(9, b"i" * 200)))
+    rest, numbers = lifted(data, "m.onnx")
+    assert [bytes(raw) for raw in numbers] == [b"efgh", b"", b"i" * 200]
+    graph = onnx.ModelProto.FromString(rest).graph
+    assert [(t.name, t.raw_data) for t in graph.initializer] == [("W", b""), ("V", b""), ("", b"")]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
+from denpa.arrays import Array
 from denpa.errors import require
 
 ML, ML_OPSET = "ai.onnx.ml", 2
@@ -19,7 +20,7 @@ class Builder:
         self.onnx = require("onnx", for_="writing an ONNX file", extra="onnx")
         self.dtype = np.dtype(dtype)
         self.nodes: list[Any] = []
-        self.constants: list[Any] = []
+        self.constants: dict[str, Array] = {}
         self.uses_ml = False
         self._taken = set(taken)
 
@@ -36,13 +37,18 @@ class Builder:
         """An initializer.  dtype: the network's unless one is given; text becomes a string tensor."""
         name = self.name(stem)
         array = np.asarray(value)
-        if array.dtype.kind in "UO":
-            texts = [str(text).encode() for text in array.ravel()]
-            made = self.onnx.helper.make_tensor(name, self.onnx.TensorProto.STRING, array.shape, texts)
-        else:
-            made = self.onnx.numpy_helper.from_array(np.ascontiguousarray(array, dtype or self.dtype), name)
-        self.constants.append(made)
+        text = array.dtype.kind in "UO"
+        self.constants[name] = array.astype(object) if text else np.asarray(array, dtype or self.dtype, order="C")
         return name
+
+    def initializers(self) -> Iterator[Any]:
+        """The constants as messages, each a copy of the numbers."""
+        for name, array in self.constants.items():
+            if array.dtype == object:
+                texts = [text.encode() for text in array.ravel()]
+                yield self.onnx.helper.make_tensor(name, self.onnx.TensorProto.STRING, array.shape, texts)
+            else:
+                yield self.onnx.numpy_helper.from_array(array, name)
 
     def node(self, op: str, *inputs: str, out: str | None = None, **attributes: Any) -> str:
         """Add a node and return the name of its output.  out: that name, reserved before; else one after the op."""

@@ -65,11 +65,16 @@ class Parts:
     outputs: list[Any]
     told: Mapping[str, str]
 
-    def are(self, graph: Any) -> bool:
-        """Whether a GraphProto has just these parts.  Compared one by one: a whole graph would be another copy."""
-        mine = (self.builder.nodes, self.builder.constants, self.inputs, self.outputs)
-        theirs = (graph.node, graph.initializer, graph.input, graph.output)
-        return all(len(a) == len(b) and all(map(eq, a, b)) for a, b in zip(mine, theirs, strict=True))
+    def are(self, graph: Any, constants: Mapping[str, Array]) -> bool:
+        """Whether a GraphProto has just these parts, beside these constants in this order."""
+        mine, theirs = (self.builder.nodes, self.inputs, self.outputs), (graph.node, graph.input, graph.output)
+        same = all(len(a) == len(b) and all(map(eq, a, b)) for a, b in zip(mine, theirs, strict=True))
+        made = self.builder.constants
+        return same and list(made) == list(constants) and all(_equal(made[name], constants[name]) for name in made)
+
+
+def _equal(a: Array, b: Array) -> bool:
+    return a.dtype == b.dtype and a.shape == b.shape and bool((a == b).all())
 
 
 def onnx_parts(model: Predictor | Network | Sequential) -> Parts:
@@ -229,7 +234,7 @@ def _gelu(b: Builder, x: str) -> str:
 def _model(parts: Parts) -> Any:
     b, helper = parts.builder, parts.builder.onnx.helper
     model = helper.make_model(
-        helper.make_graph(b.nodes, "denpa", parts.inputs, parts.outputs, b.constants),
+        helper.make_graph(b.nodes, "denpa", parts.inputs, parts.outputs, list(b.initializers())),
         opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid(ML, ML_OPSET)][: 1 + b.uses_ml],
         ir_version=IR_VERSION,
         producer_name="denpa",

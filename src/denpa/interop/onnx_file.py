@@ -19,7 +19,7 @@ from denpa import tensorfile
 from denpa.arrays import Array
 from denpa.data.files import shown, shown_path
 from denpa.errors import ModelFileError, require
-from denpa.interop.onnx_wire import check_wire
+from denpa.interop.onnx_wire import check_wire, lifted
 
 LARGEST = (1 << 31) - 1  # bytes: a protobuf message ends there
 MOST_NODES = 100_000
@@ -52,15 +52,15 @@ def read_onnx(path: str | Path) -> OnnxFile:
     _check_size(path, where)
     data = tensorfile.read_bytes(path, "ONNX file")
     check_wire(data, where)
+    message, numbers = lifted(data, where)
     model = onnx.ModelProto()
     try:
-        model.ParseFromString(data)
+        model.ParseFromString(message)
     except Exception as error:  # protobuf's DecodeError has another home in each of its implementations
         raise ModelFileError(
             "this is no ONNX file, or a damaged one", where=where, got=f"{type(error).__name__}: {str(error)[:80]}"
         ) from error
     size, digest = len(data), hashlib.sha256(data).hexdigest()
-    del data  # a copy of it is in the message
     if not model.HasField("graph") or not model.graph.node:
         raise ModelFileError("the ONNX file holds no graph", where=where, got=f"{size:,} bytes")
     graph = model.graph
@@ -69,12 +69,12 @@ def read_onnx(path: str | Path) -> OnnxFile:
                              want=f"at most {MOST_NODES:,}")  # fmt: skip
     _check_texts(model, where)
     constants: dict[str, Array] = {}
-    for tensor in graph.initializer:
+    for tensor, raw in zip(graph.initializer, numbers, strict=True):
         if not tensor.name or tensor.name in constants:
             raise ModelFileError(
                 "a constant has no name, or one that occurs twice", where=where, got=shown(tensor.name)
             )
-        constants[tensor.name] = array_of(tensor, where)
+        constants[tensor.name] = array_of(tensor, where, raw)
     producer = f"{model.producer_name} {model.producer_version}".strip()[:80]
     told = {entry.key: entry.value for entry in model.metadata_props} if model.producer_name == "denpa" else {}
     return OnnxFile(where, graph, constants, _opset(model, where), digest, producer, told)
@@ -119,8 +119,11 @@ def _opset(model: Any, where: str) -> int:
     return int(version)
 
 
-def array_of(tensor: Any, where: str) -> Array:
-    """The values of a TensorProto, read-only.  Text becomes an array of str objects."""
+def array_of(tensor: Any, where: str, raw: memoryview | None = None) -> Array:
+    """The values of a TensorProto, read-only.  Text becomes an array of str objects.
+
+    raw: its raw numbers, where they were taken out of the message; the array is then a view of them, aligned or not.
+    """
     place = f"{where}, constant {shown(tensor.name)}"
     if tensor.external_data or tensor.data_location:
         raise ModelFileError(
@@ -143,7 +146,8 @@ def array_of(tensor: Any, where: str) -> Array:
             want="float32, float64, int32, int64, bool or text", fix="export the model in float32",
         )  # fmt: skip
     dtype, size = np.dtype(DTYPES[kind]), math.prod(shape)
-    raw, listed = tensor.raw_data, getattr(tensor, _FIELDS[kind])
+    listed = getattr(tensor, _FIELDS[kind])
+    raw = memoryview(tensor.raw_data) if raw is None else raw
     given = len(raw) // dtype.itemsize if tensor.HasField("raw_data") else len(listed)
     if given != size or len(raw) % dtype.itemsize:
         raise ModelFileError(

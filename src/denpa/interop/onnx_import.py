@@ -79,7 +79,7 @@ def _about(file: OnnxFile, notes: list[str]) -> dict[str, Any]:
 def _described(file: OnnxFile) -> tuple[Predictor | None, list[str]]:
     """The model that the file describes, in words that only denpa reads; None, and why, unless its graph is that model.
 
-    The description is believed because the graph is what denpa writes for it, to the last byte.
+    The description is believed because the graph is what denpa writes for it, to the last number.
     """
 
     def broken(fact: str, got: Any = None, want: str | None = None) -> ModelFileError:
@@ -95,7 +95,7 @@ def _described(file: OnnxFile) -> tuple[Predictor | None, list[str]]:
         model = from_description({**about, "about": _about(file, [])}, arrays, file.where)
     except ModelFileError as error:
         return None, [f"the description by denpa is not used: {error.what}"]
-    if not onnx_parts(model).are(file.graph):
+    if not onnx_parts(model).are(file.graph, file.constants):
         return None, ["the description by denpa is not used: the graph is not what this version writes for it"]
     return model, []
 

@@ -6,6 +6,8 @@ Source: https://protobuf.dev/programming-guides/encoding/ and onnx.proto for the
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 from denpa.errors import ModelFileError
 
 MOST_PARTS = 400_000  # fields in all; a network of 10,000 layers has half of that
@@ -74,6 +76,64 @@ def check_wire(data: bytes, where: str) -> None:
                     else f"{varints:,} bytes of whole numbers",
                     want=f"at most {MOST_PARTS:,} fields, and {MOST_VARINTS:,} bytes of whole numbers",
                 )
+
+
+def lifted(data: bytes, where: str) -> tuple[bytes, list[memoryview]]:
+    """A message that `check_wire` let pass, without the raw numbers of its constants; and those, one a constant.
+
+    A parser copies them and keeps the copy as long as any part of the message: the numbers are read where they are.
+    """
+    numbers: list[memoryview] = []
+    view = memoryview(data)
+
+    def raw(at: int, end: int) -> bytes:
+        numbers[-1] = view[at:end]
+        return b""
+
+    def tensor(at: int, end: int) -> bytes:
+        numbers.append(view[:0])
+        return _rewritten(data, at, end, 9, raw, where)
+
+    def graph(at: int, end: int) -> bytes:
+        return _rewritten(data, at, end, 5, tensor, where)
+
+    return _rewritten(data, 0, len(data), 7, graph, where), numbers
+
+
+def _rewritten(data: bytes, at: int, end: int, field: int, change: Callable[[int, int], bytes], where: str) -> bytes:
+    """The message between two places, the inside of every such field changed."""
+    parts: list[bytes] = []
+    for key, start, body, stop in _fields(data, at, end, where):
+        if key == field << 3 | 2:
+            inside = change(body, stop)
+            parts += (_number(key), _number(len(inside)), inside)
+        else:
+            parts.append(data[start:stop])
+    return b"".join(parts)
+
+
+def _fields(data: bytes, at: int, end: int, where: str) -> Iterator[tuple[int, int, int, int]]:
+    """Key, place of the key, place of what it holds, and end of each field of a message that was checked."""
+    while at < end:
+        start = at
+        key, at = _varint(data, at, end, where)
+        body, size = at, {1: 8, 5: 4}.get(key & 7, 0)
+        if key & 7 == 0:
+            _, at = _varint(data, at, end, where)
+        elif key & 7 == 2:
+            size, body = _varint(data, at, end, where)
+            at = body
+        at += size
+        yield key, start, body, at
+
+
+def _number(value: int) -> bytes:
+    written = bytearray()
+    while value > 127:
+        written.append(value & 127 | 128)
+        value >>= 7
+    written.append(value)
+    return bytes(written)
 
 
 def _varint(data: bytes, at: int, end: int, where: str) -> tuple[int, int]:
