@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from denpa import nn
-from denpa.data import Dataset, TargetEncoding
+from denpa.data import Dataset, TargetEncoding, read
 from denpa.draw.text import lines
 from denpa.engine import engine
 from denpa.train import machine
@@ -141,3 +141,12 @@ def test_several_numbers_from_training_to_the_report(tmp_path: Path, rng: np.ran
     assert done.evaluation.values["r2"] > 0.9
     assert done.evaluation.predictions.shape == done.evaluation.targets.shape
     assert "R²" in "\n".join(lines(report(record_of(done))))
+
+
+def test_a_short_name_for_long_arrays(tmp_path: Path) -> None:
+    trained = train(Config(epochs=1, engine="eager"), read("digits"), tmp_path / "run")
+    told = repr(trained)
+    assert "finished" in told
+    assert "accuracy 0." in told
+    for thing in (trained, trained.parts, trained.model, trained.evaluation, trained.parts.data):
+        assert len(repr(thing)) < 300

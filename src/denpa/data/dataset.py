@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # these modules import this one
 Array = npt.NDArray[Any]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Samples:
     """Rows of inputs from a source.
 
@@ -42,6 +42,10 @@ class Samples:
     cells: tuple[InputColumn, ...] | None = None
     na: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        shape = " × ".join(map(str, self.inputs.shape[1:]))
+        return f"<{type(self).__name__} {self.source}: {len(self):,} rows of {shape}>"
 
     def __post_init__(self) -> None:
         if len(self.inputs) == 0:
@@ -67,14 +71,14 @@ class Samples:
         return self.columns or feature_names(tuple(self.inputs.shape[1:]))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Inputs(Samples):
     """Rows to predict, in the order of the source.  ids: what the rows are called, one each, where they have names."""
 
     ids: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class Dataset(Samples):
     """Rows with their targets.
 

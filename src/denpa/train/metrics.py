@@ -17,6 +17,7 @@ from denpa.arrays import Array
 from denpa.data.encoding import TargetEncoding
 from denpa.data.shuffle import Part
 from denpa.engine import Engine, Metrics, Program, Step
+from denpa.formatting import number
 from denpa.nn import Network
 from denpa.train import scores
 from denpa.train.step import evaluating_step
@@ -128,7 +129,7 @@ class Forward:
     weighted_accuracy: float | None = None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Evaluation:
     """A network on some rows.  values: "loss", and those of `scores.of_classes` or `scores.of_numbers` (in the target's
     own unit).  baseline: the same figures of always guessing `baseline_name`, as far as it has them.
@@ -144,6 +145,10 @@ class Evaluation:
     confusion: npt.NDArray[np.int64] | None = None
     notes: tuple[str, ...] = field(default=())
     label_counts: npt.NDArray[np.int64] | None = None  # as `scores.counts_of_labels`, rows unweighted
+
+    def __repr__(self) -> str:
+        figures = ", ".join(f"{name} {number(value)}" for name, value in self.values.items())
+        return f"<Evaluation of {self.rows:,} rows: {figures}>"
 
 
 def targets_for(network: Network, encoded: Array) -> Array:

@@ -31,7 +31,7 @@ from denpa.train.weights import check_weights
 FORMAT = 1
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Predictor:
     """A trained network with its encodings.  guess: what the baseline says, None when the training data is not known;
     about: what it was trained on."""
@@ -41,6 +41,9 @@ class Predictor:
     targets: TargetEncoding
     guess: Array | None
     about: dict[str, Any]
+
+    def __repr__(self) -> str:
+        return f"<Predictor of {self.targets.name or 'the target'}: {self.network!r}>"
 
     def outputs(self, rows: Any) -> Array:
         """The network's outputs, (n, n_out): one probability a class, or standardised numbers."""

@@ -22,7 +22,7 @@ from denpa.train.weights import Weighing, weighing
 DRAW_TEST = 1 << 63  # the test part's split must not follow the validation part's: another seed of the same family
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Parts:
     """data: the source; x (n, n_in), t: all its rows as the network and its loss take them; w (n,): what they count
     for, None: all the same.  train, valid, test: row numbers, each ascending.  guess: what the baseline always says.
@@ -42,6 +42,10 @@ class Parts:
     network: Network
     w: Array | None = None
     weigh: Weighing | None = None
+
+    def __repr__(self) -> str:
+        rows = ", ".join(f"{name} {len(getattr(self, name)):,}" for name in ("train", "valid", "test"))
+        return f"<Parts of {self.data.source}: {rows} rows>"
 
     @property
     def classify(self) -> bool:

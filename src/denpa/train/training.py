@@ -32,7 +32,7 @@ from denpa.train.run import Run, check_empty, create, locked, now
 EVALUATED = 100_000  # rows evaluated at the end of a streamed run: a share of right ones is then known to ±0.2 %
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Trained:
     """A run that has just ended here, with what is still in memory.
 
@@ -47,6 +47,10 @@ class Trained:
     evaluation: Evaluation | None
     fallbacks: tuple[str, ...]
     warnings: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        figures = "" if self.evaluation is None else f", {self.evaluated_on}: {self.evaluation!r}"
+        return f"<Trained {self.run.path} {self.run.status}{figures}>"
 
     @property
     def finished(self) -> bool:
