@@ -139,16 +139,15 @@ class Estimator(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         """x, t and w of the rows to train on, and of those to watch."""
         from sklearn.model_selection import train_test_split
 
-        fraction, strata = self.validation_fraction, self._strata(y)
+        rows = np.arange(len(y)) if w is None else np.flatnonzero(w)  # a row without weight is as if it were not there
+        fraction, strata = self.validation_fraction, self._strata(y[rows])
         if strata is not None:
-            counts, few = np.bincount(strata), round(fraction * len(y))
-            if counts.min() < 2 or min(few, len(y) - few) < len(counts):
+            _, counts = np.unique(strata, return_counts=True)
+            few = round(fraction * len(rows))
+            if counts.min() < 2 or min(few, len(rows) - few) < len(counts):
                 strata = None  # a class with one row, or a part with fewer rows than classes
-        parts = train_test_split(np.arange(len(y)), test_size=fraction, random_state=seed, stratify=strata)
-        found = [(X[rows], t[rows], None if w is None else w[rows]) for rows in parts]
-        for what, (_, _, weights) in zip(("training", "validation"), found, strict=True):
-            if weights is not None and not weights.any():
-                raise DataError(f"all sample weights of the {what} part are zero", fix="give X_val and y_val")
+        parts = train_test_split(rows, test_size=fraction, random_state=seed, stratify=strata)
+        found = [(X[part], t[part], None if w is None else w[part]) for part in parts]
         return found[0], found[1]
 
     def _begin(self, X: Any, y: Array, t: Array, w: Array | None, seed: int) -> None:
@@ -199,11 +198,11 @@ class Estimator(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
             t = (np.eye(self.n_outputs_)[t] if several else t.reshape(len(t), -1)).astype(dtype)
             if targets is not None:
                 t = targets(t)
-        x = SparseRows(X, self._learned.inputs, dtype) if is_sparse(X) else self._scaled(X)
-        return (x, t) if w is None else (x, t, w.astype(dtype))
+        x = SparseRows(X, self._learned.inputs, dtype) if is_sparse(X) else self._scaled(X, dtype)
+        return (x, t) if w is None else (x, t, (w / w.mean()).astype(dtype))
 
-    def _scaled(self, X: Any) -> Array:
-        x = dense(X).astype(self.network_.dtype, copy=False)
+    def _scaled(self, X: Any, dtype: Any) -> Array:
+        x = dense(X).astype(dtype, copy=False)
         return np.ascontiguousarray(x if self._learned.inputs is None else self._learned.inputs(x))
 
     def _train(self, X: Any, t: Array, w: Array | None, watched: Any, known: dict[str, Any], incremental: bool) -> None:
@@ -231,7 +230,7 @@ class Estimator(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         samples = Samples(rows[0], rows[1], rows[2] if w is not None else None, valid, shuffle=self.shuffle)
         parameters = {name: p.value for name, p in self.network_.parameters().items()}
         at = Checkpoint(self._learned.step, self.n_iter_ + 1, 0, parameters, dict(self._learned.optimizer))
-        penalty = float(self.alpha)
+        penalty = self.alpha if w is None else self.alpha * n / w.sum()  # α / Σ wᵢ for a full batch, as MLPClassifier
         loop = train(self.network_, settings, samples, at, callbacks=callbacks, penalty=penalty)
         self._keep(loop, n)
         if context is not None:
@@ -266,10 +265,14 @@ class Estimator(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         """(n, n_out): the last layer before its output function."""
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse="csr", dtype=FLOATS, reset=False)
+        dtype = np.result_type(X.dtype, self.network_.dtype)
+        network = self.network_
+        if dtype != network.dtype:
+            network = network.with_parameters({n: p.value.astype(dtype) for n, p in network.parameters().items()})
         found = []
         with no_grad():
             for start in range(0, X.shape[0], ROWS):
-                found.append(self.network_.logits(self._scaled(X[start : start + ROWS])).value)
+                found.append(network.logits(self._scaled(X[start : start + ROWS], dtype)).value)
         return np.concatenate(found)
 
     # -- what was learned ----------------------------------------------------------------------------------------------

@@ -281,7 +281,7 @@ def _arrays(network: Network, x: Any, t: Any, w: Any, what: str) -> tuple[Array,
             got=f"shape {w.shape}, {w.min(initial=0):g} … {w.max(initial=0):g}",
             want=f"({len(x)},), finite, 0 or more, one above 0",
         )
-    return x, t, w
+    return x, t, w / w.mean()
 
 
 def _targets(network: Network, t: Array, what: str) -> Array:

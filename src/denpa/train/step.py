@@ -50,7 +50,7 @@ def training_step(
         state = {name: _input(name, value) for name, value in optimizer.init(network.parameters()).items()}
         rate = _input("learning_rate", np.float64(0))
         loss, parameters, metrics = _forward(network, inputs, training=True, classify=classify)
-        gradients = _penalized(_gradients(loss, parameters), parameters, inputs, penalty)
+        gradients = _penalized(_gradients(_objective(loss, inputs), parameters), parameters, inputs, penalty)
         if clip > 0:
             gradients, _ = optim.clip_by_global_norm(gradients, clip)
         new_parameters, new_state = optimizer.update(parameters, gradients, state, rate)
@@ -68,7 +68,7 @@ def gradient_step(network: Network, x: Array, t: Array, w: Array | None = None, 
     with np.errstate(all="ignore"):
         inputs = _inputs(network, x, t, w, key=network.dropout > 0)
         loss, parameters, metrics = _forward(network, inputs, training=True)
-        gradients = _penalized(_gradients(loss, parameters), parameters, inputs, penalty)
+        gradients = _penalized(_gradients(_objective(loss, inputs), parameters), parameters, inputs, penalty)
     graph = Graph(
         {"loss": metrics["loss"], **{NEW + name: g for name, g in gradients.items()}}, {**parameters, **inputs}
     )
@@ -80,7 +80,7 @@ def measuring_step(network: Network, x: Array, t: Array, w: Array | None = None)
     with np.errstate(all="ignore"):
         inputs = _inputs(network, x, t, w)
         loss, parameters, metrics = _forward(network, inputs, training=False)
-        norms = {NORM + name: norm(g) for name, g in _gradients(loss, parameters).items()}
+        norms = {NORM + name: norm(g) for name, g in _gradients(_objective(loss, inputs), parameters).items()}
     graph = Graph({"loss": metrics["loss"], **norms}, {**parameters, **inputs})
     return Step(graph, {}, _by_row(inputs), finite=tuple(graph.outputs))
 
@@ -144,6 +144,18 @@ def _forward(
     return loss, network.parameters(), metrics
 
 
+def _objective(loss: Tensor, inputs: dict[str, Tensor]) -> Tensor:
+    """What is differentiated: with weights Σ wᵢ Lᵢ / rows of the batch, while Σ wᵢ Lᵢ / Σ wᵢ is shown.
+
+    Weights have the mean 1 over the training rows.  Divided by those of its own batch, a row would count the more, the
+    less its neighbours do, and alone in a batch always 1.
+    """
+    if "w" not in inputs:
+        return loss
+    found: Tensor = loss * (_call("sum", inputs["w"]) / inputs["x"].shape[0])
+    return found
+
+
 def _gradients(loss: Tensor, parameters: dict[str, Tensor]) -> dict[str, Tensor]:
     """The parameters' gradients by name.  They and the layers' deltas get names and roles, to be found in the graph."""
     found = backward(loss, record=True)
@@ -160,14 +172,10 @@ def _gradients(loss: Tensor, parameters: dict[str, Tensor]) -> dict[str, Tensor]
 def _penalized(
     gradients: dict[str, Tensor], parameters: dict[str, Tensor], inputs: dict[str, Tensor], penalty: float
 ) -> dict[str, Tensor]:
-    """The gradients plus α W / Σ wᵢ."""
-    if not penalty:
+    """The gradients plus α W / rows of the batch."""
+    share = float(penalty) / inputs["x"].shape[0]  # a NumPy float64 would make float32 parameters float64
+    if not share:
         return gradients
-    x = inputs["x"]
-    share: Any = penalty / x.shape[0]
-    if "w" in inputs:
-        total = _call("sum", inputs["w"])
-        share = _call("where", total > 0, penalty / total, 0.0)  # a batch that counts for nothing changes nothing
     return {name: g + share * parameters[name] if name.endswith("weight") else g for name, g in gradients.items()}
 
 
