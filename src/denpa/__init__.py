@@ -171,6 +171,8 @@ if TYPE_CHECKING:
     from denpa.interop.state import load_state as load_state, save_state as save_state
     from denpa.numeric import numerical_gradient as numerical_gradient
     from denpa.train.entry import resume as resume, train as train
+    from denpa.train import callbacks as callbacks
+    from denpa.train.fitting import fit as fit
     from denpa.train.model_file import load_model as load_model
 
 __version__ = "0.1.0"
@@ -239,6 +241,13 @@ def _training() -> dict[str, Any]:
     return {"train": package, "resume": resume}
 
 
+def _fitting() -> dict[str, Any]:
+    from denpa.train import callbacks
+    from denpa.train.fitting import fit
+
+    return {"fit": fit, "callbacks": callbacks}
+
+
 def _engines() -> dict[str, Any]:
     from denpa.engine.compiled import compile_function
 
@@ -264,6 +273,7 @@ _LOADERS = {
     **dict.fromkeys(("draw", "Drawing", "formula"), _drawing),
     **dict.fromkeys(("explain", "descend", "doctor", "notation", "trace_step"), _explaining),
     **dict.fromkeys(("data", "load_model"), _files),
+    **dict.fromkeys(("fit", "callbacks"), _fitting),
     **dict.fromkeys(("train", "resume"), _training),
     **dict.fromkeys(("interop", "check_layer", "check_file"), _foreign),
     **dict.fromkeys(("export_onnx", "import_onnx", "load_state", "save_state"), _exchange),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -19,6 +19,7 @@ from denpa.engine import engine
 from denpa.errors import DenpaError, UsageError
 from denpa.nn import Network
 from denpa.train import best, checkpoint, loop, machine
+from denpa.train.callbacks import Callback, Callbacks
 from denpa.train.checkpoint import Checkpoint
 from denpa.train.config import Config
 from denpa.train.doctor import Watch
@@ -89,12 +90,15 @@ def train(
     warn: Callable[[str], None] = _nothing,
     say: Callable[[str], None] = _nothing,
     command: str = "",
+    callbacks: Iterable[Callback] = (),
 ) -> Trained:
     """Train on `data` into a new run folder `out`.  should_stop is asked at least every 0.25 s.
 
     warn takes what does not stop the run but must be said; say, what was chosen.  command: the shell line, to be kept.
+    callbacks: see train.callbacks; an exception in one reaches the caller, and the run is saved as failed.
     UsageError, DataError before anything is written; TrainingError when it cannot go on (the run is then "failed").
     """
+    called = Callbacks(callbacks)
     out = Path(out)
     check_empty(out)
     inputs, targets, rows = encodings(config, data)
@@ -122,9 +126,8 @@ def train(
             machine=machine.facts(config.engine),
             data={"source": data.source, "sha256": data.sha256, "rows": len(data)},
         )
-        return _go(
-            run, config, network, prepared, loop.start(network, config), on_progress, should_stop, _Warnings(warn)
-        )
+        at = loop.start(network, config)
+        return _go(run, config, network, prepared, at, on_progress, should_stop, _Warnings(warn), called)
 
 
 def resume(
@@ -138,16 +141,18 @@ def resume(
     should_stop: Callable[[], bool] = lambda: False,
     warn: Callable[[str], None] = _nothing,
     say: Callable[[str], None] = _nothing,
+    callbacks: Iterable[Callback] = (),
 ) -> Trained:
     """Continue a run that was stopped, killed or has failed, to the bits it would have had without that.
 
     data: the run's source if it is in memory already.  epochs: a new, larger number of epochs, for a finished run too.
     patience: another one, for a run that stopped early too.
-    anyway: go on although libraries or processor changed, and with it perhaps the last bits.  say, warn: see `train`.
+    anyway: go on although libraries or processor changed, and with it perhaps the last bits.  say, warn, callbacks: see
+    `train`.
     UsageError when the run is finished or held by another process; DataError when its data changed; ModelFileError when
     no checkpoint is left.
     """
-    run = Run(path)
+    called, run = Callbacks(callbacks), Run(path)
     with locked(run.path):
         run = Run(path)
         config = run.config
@@ -168,7 +173,7 @@ def resume(
             durable.write(run.path / "config.toml", config.to_toml().encode(), what="the run's settings")
         run.update(status="running", resumed=[*run.info.get("resumed", []), now()])
         prepared = parts(config, network, data, inputs, targets, rows)
-        return _go(run, config, network, prepared, at, on_progress, should_stop, warnings)
+        return _go(run, config, network, prepared, at, on_progress, should_stop, warnings, called)
 
 
 def reopen(path: str | Path, data: Dataset | None = None, *, warn: Callable[[str], None] = _nothing) -> Trained:
@@ -210,6 +215,7 @@ def _go(
     on_progress: Callable[[Progress], None],
     should_stop: Callable[[], bool],
     warnings: _Warnings,
+    callbacks: Callbacks,
 ) -> Trained:
     """The loop, and what is written when it ends, however it ends.  The caller holds the run's lock."""
     began = time.monotonic()
@@ -218,16 +224,17 @@ def _go(
     with machine.threads(config.threads):
         how = engine(config.engine)
         trainer = Loop(run.path, config, network, prepared, how, at, on_progress, should_stop, warnings)
+        trainer.callbacks = callbacks
         if config.doctor:
             trainer.look = Watch(run, network, prepared, at.epoch)
         try:
             finished = trainer.run()
-            model = _model(trainer, run)
+            model = _model(trainer, prepared, run)
             save_model(run.model_path, model)
             where, evaluation = evaluate_run(model, prepared) if finished else ("", None)
             if evaluation is not None and (of := len(getattr(prepared, where, ()))) > evaluation.rows:
                 warnings(f"the final figures are of {evaluation.rows:,} of the {of:,} {where} rows, drawn at random")
-        except DenpaError as error:
+        except Exception as error:  # a callback may raise anything
             trainer.keep_history()
             _record_failure(run, error)
             raise
@@ -235,6 +242,7 @@ def _go(
     facts["seconds"] = float(run.info.get("seconds", 0.0)) + time.monotonic() - began
     if at.best is not None:
         facts["best"] = {"epoch": at.best.epoch, "monitor": config.monitor, "value": at.best.value}
+    if at.best is not None or trainer.stopped_early:
         facts["stopped_early"] = trainer.stopped_early and at.epoch <= config.epochs
     if evaluation is not None:
         numbers = {name: value for name, value in evaluation.values.items() if not math.isnan(value)}  # NaN is no JSON
@@ -244,9 +252,10 @@ def _go(
     return Trained(run, config, model, prepared, where, evaluation, trainer.fallbacks, tuple(run.info["warnings"]))
 
 
-def _record_failure(run: Run, error: DenpaError) -> None:
+def _record_failure(run: Run, error: Exception) -> None:
+    told = str(error) if isinstance(error, DenpaError) else f"{type(error).__name__}: {error}"
     try:
-        run.update(status="failed", ended=now(), error=str(error))
+        run.update(status="failed", ended=now(), error=told)
     except DenpaError as second:  # the disk is full for the status, too: one message for both
         error.add_note(f"the run's status could not be saved either\n{second}")
 
@@ -264,8 +273,8 @@ def flops(network: Network, batch_size: int) -> float:
     return 6.0 * batch_size * sum(n_in * n_out for n_in, n_out in pairwise(network.units))
 
 
-def _model(trainer: Loop, run: Run) -> Predictor:
-    prepared, at = trainer.parts, trainer.at
+def _model(trainer: Loop, prepared: Parts, run: Run) -> Predictor:
+    at = trainer.at
     about = {
         "run": run.id,
         "epochs": at.epoch - 1,
