@@ -162,6 +162,11 @@ def _encoded(
     return found if weigh is None else (*found, weigh(data.weights, data.targets).astype(network.dtype))
 
 
+def input_names(inputs: InputEncoding) -> tuple[str, ...]:
+    """The column of each of the network's inputs; () where they are known by place alone."""
+    return () if inputs.positional else inputs.names
+
+
 def build_network(config: Config, inputs: InputEncoding, targets: TargetEncoding) -> Network:
     """The network of the settings for these inputs and targets; output "auto": softmax for classes, else identity."""
     output = config.output
