@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given, strategies as st
@@ -14,6 +15,7 @@ from denpa.data import csvtext
 from denpa.data.csvtext import CsvSource
 from denpa.data.files import opened
 from denpa.data.source import ENCODINGS, Dialect, TableSource
+from denpa.errors import DataError
 
 TEXT = "名前,年齢\r\n佐藤,30\r\n鈴木,40\r\n"
 
@@ -25,7 +27,7 @@ def source(folder: Path, content: str | bytes, dialect: Dialect | None = None) -
 
 
 def rows(found: TableSource, columns: list[str] | None = None) -> list[tuple[object, ...]]:
-    return [row for piece in found.chunks(columns) for row in zip(*piece.columns, strict=True)]  # type: ignore[arg-type]
+    return [row for piece in found.chunks(columns) for row in zip(*piece.columns, strict=True)]
 
 
 def test_a_source_can_be_read_again_and_by_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,7 +82,7 @@ def test_a_wrong_encoding_names_its_place(tmp_path: Path) -> None:
 def test_headers(tmp_path: Path) -> None:
     with source(tmp_path, "5.1,3,x\n4,2,y\n", Dialect(header=False)) as found:
         assert (found.names, rows(found)) == (("c1", "c2", "c3"), [("5.1", "3", "x"), ("4", "2", "y")])
-        assert [piece.places for piece in found.chunks()] == [(1, 2)]
+        assert [list(piece.places) for piece in found.chunks()] == [[1, 2]]
     with source(tmp_path, "2019,2020\n1,2\n", Dialect(header=True)) as found:
         assert found.names == ("2019", "2020")
     with (
@@ -120,4 +122,39 @@ def test_what_the_csv_module_writes_comes_back(
         patch.setattr(csvtext, "CHUNK", 6)
         patch.setattr(csvtext, "LONGEST_LINE", 1 << 20)
         with source(folder, table([["a", "b", "c"], *cells]), Dialect(",", "utf-8", True)) as found:
-            assert [tuple(map(str.strip, row)) for row in rows(found)] == [tuple(map(str.strip, row)) for row in cells]
+            assert [tuple(str(cell).strip() for cell in row) for row in rows(found)] == [tuple(map(str.strip, row)) for row in cells]
+
+
+LINES = st.sampled_from(
+    ["1,2.5", "-3,.5", "a,b", '"x, y",3', '"p\nq\n\nr",4', " 5,6", "7, 8", "é,9", "1,2\r", "0,-0", "10,1e5", ","]
+)
+
+
+@given(
+    st.lists(LINES, max_size=25),
+    st.integers(1, 40),
+    st.sampled_from(["", "\n", "\n\n\n", "\n\n1,2\n", '\n"1,2\n', "\n1\n"]),
+)
+def test_blocks_change_nothing(lines: list[str], block: int, end: str) -> None:
+    """Cells, places and messages are those of a table that one reader reads from its beginning to its end."""
+
+    def told(size: int) -> list[object]:
+        found: list[object] = []
+        with pytest.MonkeyPatch.context() as patch, opened(path) as file:
+            patch.setattr(csvtext, "MIB", size)
+            patch.setattr(csvtext, "SAMPLE", 1)
+            try:
+                for piece in CsvSource(file, Dialect(",")).chunks(["b", "a"]):
+                    found += zip(piece.places, *piece.columns, strict=True)
+            except DataError as error:
+                found.append(str(error))
+        return found
+
+    with TemporaryDirectory() as folder:
+        path = write(Path(folder) / "t.csv", "\n".join(["a,b", *lines]) + end)
+        whole, cut = told(1 << 20), told(block)
+    errors = [one for one in (whole, cut) if one and isinstance(one[-1], str)]
+    assert len(errors) in (0, 2)
+    assert cut[-1:] == whole[-1:]
+    if not errors:  # before an error a reader may have given more or fewer of the rows
+        assert cut == whole

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,10 +18,30 @@ Floats = npt.NDArray[np.float64]
 DECIMALS = "a plain finite decimal number (ASCII digits, a point, no thousands separators) in every cell"
 DATES = "2024-03-31, 2024/3/31, 2024年3月31日 or 31.3.2024 in every cell"
 DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*")
+LEADING_ZERO = re.compile(r"^[ \t]*[+-]?0\d", re.MULTILINE)
+
+
+class Plain(Sequence[str]):
+    """Cells that are all plain finite numbers without leading zeros, (rows,), read already; texts when asked for."""
+
+    def __init__(self, texts: Sequence[str], values: Floats) -> None:
+        self._texts, self.values = texts, values
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, at: Any) -> Any:
+        return self._texts[at]
+
+    def __iter__(self) -> Iterator[str]:
+        self._texts = list(self._texts)
+        return iter(self._texts)
 
 
 def numbers(cells: Sequence[str]) -> Floats | None:
     """The cells as float64, or None when one of them is not a plain finite number (`fault` tells what it is)."""
+    if isinstance(cells, Plain):
+        return cells.values
     try:
         values = np.fromiter(map(float, cells), np.float64, count=len(cells))
     except ValueError:

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from denpa.data.cells import fault
 from denpa.data.files import MIB, DataFile, listed, shown
+from denpa.data.plain import cut
 from denpa.data.source import ENCODINGS, Dialect, Piece
 from denpa.errors import DataError
 
@@ -53,10 +54,11 @@ class CsvSource:
         asked = dialect or Dialect()
         encoding = asked.encoding or ("utf-16" if file.head(2) in UTF16 else "utf-8")
         self.dialect = Dialect(asked.delimiter, encoding, asked.header)
-        sample = list(islice(self._lines(), SAMPLE))
+        blocks = self._blocks()
+        sample = list(islice(chain.from_iterable(map(blocks.lines, blocks)), SAMPLE))
         delimiter = asked.delimiter or find_delimiter(sample, self.where)
         self.dialect = Dialect(delimiter, encoding, asked.header)
-        line, first = next(self._records(), (0, []))
+        line, first = next(self._records(blocks := self._blocks(), next(blocks, b"")), (0, []))
         if not first:
             raise DataError("the file has no header line and no rows", where=self.where, got="only empty lines")
         if asked.header is False:
@@ -68,34 +70,50 @@ class CsvSource:
 
     def chunks(self, columns: Sequence[str] | None = None) -> Iterator[Piece]:
         """DataError when a record has another number of cells than the first."""
-        width, records = len(self.names), self._records()
         place = {name: i for i, name in enumerate(self.names)}
-        chosen = None if columns is None else [place[name] for name in columns]
-        if self.dialect.header:
-            next(records, None)
-        size = max(1, CHUNK // width)
-        while piece := list(islice(records, size)):
+        chosen = [place[name] for name in (self.names if columns is None else columns)]
+        width, blocks, header = len(self.names), self._blocks(), self.dialect.header
+        for raw in blocks:
+            block = None if header else cut(raw, blocks.encoding, str(self.dialect.delimiter), width)
+            if block is not None:
+                places = range(blocks.line + 1, blocks.line + 1 + block.rows)
+                yield Piece(tuple(block.column(i) for i in chosen), places)
+                continue
+            records = self._records(blocks, raw)
+            if header:
+                next(records, None)
+            header = False
+            yield from self._pieces(records, chosen)
+
+    def _pieces(self, records: Iterator[tuple[int, list[str]]], chosen: Sequence[int]) -> Iterator[Piece]:
+        width = len(self.names)
+        while piece := list(islice(records, max(1, CHUNK // width))):
             lines, rows = zip(*piece, strict=True)
             if set(map(len, rows)) != {width}:
                 raise self._ragged(*next(one for one in piece if len(one[1]) != width), width)
             cells = tuple(zip(*rows, strict=True))
-            yield Piece(cells if chosen is None else tuple(cells[i] for i in chosen), lines)
+            yield Piece(tuple(cells[i] for i in chosen), lines)
 
-    def _lines(self) -> Iterator[str]:
+    def _blocks(self) -> Blocks:
         encoding = str(self.dialect.encoding)
         stream: Bytes = self._file.stream()
         if encoding == "utf-16":
             stream, encoding = Recoded(stream, encoding, self.where), "utf-8"
-        return decoded_lines(stream, self.where, encoding)
+        return Blocks(stream, self.where, encoding)
 
-    def _records(self) -> Iterator[tuple[int, list[str]]]:
-        delimiter = str(self.dialect.delimiter)
-        return self._cut(csv.reader(self._lines(), delimiter=delimiter, skipinitialspace=delimiter != " ", strict=True))
+    def _records(self, blocks: Blocks, raw: bytes) -> Iterator[tuple[int, list[str]]]:
+        """(line, cells) of each record from this block on to where one ends that is a block's last.
 
-    def _cut(self, reader: Reader) -> Iterator[tuple[int, list[str]]]:
-        """(line, cells) of each record; empty lines may only stand at the end."""
-        line, empty = 1, 0
-        while True:
+        Empty lines may only stand at the end.
+        """
+        delimiter, line, before, empty = str(self.dialect.delimiter), blocks.line + 1, blocks.line, 0
+        reader: Reader = csv.reader(
+            chain.from_iterable(map(blocks.lines, chain([raw], blocks))),
+            delimiter=delimiter,
+            skipinitialspace=delimiter != " ",
+            strict=True,
+        )
+        while empty or before + reader.line_num < blocks.end or not reader.line_num:
             try:
                 cells = next(reader)
             except StopIteration:
@@ -108,7 +126,7 @@ class CsvSource:
                 raise DataError("an empty line inside the table", where=f"{self.where} line {empty:,}", fix="remove it")
             else:
                 yield line, cells
-            line = reader.line_num + 1
+            line = before + reader.line_num + 1
 
     def _broken(self, line: int, why: str) -> DataError:
         if "field limit" in why:
@@ -164,53 +182,73 @@ class Recoded:
 
 def decoded_lines(stream: Bytes, where: str, encoding: str = "utf-8") -> Iterator[str]:
     """The lines of a text, with their line ends, without a byte order mark.  encoding: one with ASCII's line feed."""
-    return chain.from_iterable(_decoded(stream, where, encoding))
+    blocks = Blocks(stream, where, encoding)
+    return chain.from_iterable(map(blocks.lines, blocks))
 
 
-def _decoded(stream: Bytes, where: str, encoding: str) -> Iterator[Iterable[str]]:
-    """The same in blocks: decoding and looking for faults line by line would take a quarter of the time of reading."""
-    line, offset = 0, 0
-    for raw in _blocks(stream, where):
-        mark = len(BOM) if not offset and encoding == "utf-8" and raw.startswith(BOM) else 0
+class Blocks:
+    """The bytes of a text in pieces of whole lines.
+
+    line: lines before the piece that was given last; end: with those in it.  encoding: one with ASCII's line feed.
+    """
+
+    def __init__(self, stream: Bytes, where: str, encoding: str) -> None:
+        self.encoding, self.line, self.end = encoding, 0, 0
+        self._stream, self._where = stream, where
+        self._offset, self._next, self._rest = 0, 0, b""
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        """DataError for a line without an end."""
+        found, rest = b"", [self._rest]
+        size = len(self._rest)
+        while not found and (block := self._stream.read(MIB)):
+            end = block.rfind(NEWLINE) + 1
+            found, self._rest = block[:end], block[end:]
+            if not end:
+                rest.append(block)
+                size += len(block)
+            if max(size if not end else 0, len(self._rest)) > LONGEST_LINE:
+                raise DataError(
+                    "a line is too long: this is no table of text",
+                    where=f"{self._where} line {self.end + 1:,}",
+                    got=f"more than {LONGEST_LINE // MIB} MiB without a line feed",
+                    want="a CSV file with a header line",
+                )
+        if not found:
+            self._rest = b""
+        found = b"".join([*rest, found])
+        if not found:
+            raise StopIteration
+        self.line, self._offset = self.end, self._next
+        self.end += found.count(NEWLINE) + (not found.endswith(NEWLINE))
+        self._next += len(found)
+        return found
+
+    def lines(self, raw: bytes) -> Iterable[str]:
+        """The piece that was given last as lines: decoding and looking for faults line by line would take a quarter
+        of the time of reading.  DataError for what is no text."""
+        mark = len(BOM) if not self._offset and self.encoding == "utf-8" and raw.startswith(BOM) else 0
         try:
-            text = raw[mark:].decode(encoding)
+            text = raw[mark:].decode(self.encoding)
         except UnicodeDecodeError as error:
             at = mark + error.start
-            number = line + raw.count(NEWLINE, 0, at) + 1
+            number = self.line + raw.count(NEWLINE, 0, at) + 1
             rest = raw[raw.rfind(NEWLINE, 0, at) + 1 :]
-            raise _not_decoded(where, number, offset + at, rest, stream, encoding) from error
+            raise _not_decoded(
+                self._where, number, self._offset + at, rest + self._rest, self._stream, self.encoding
+            ) from error
         if "\0" in text:
             at = raw.index(0)
+            number = self.line + raw.count(NEWLINE, 0, at) + 1
             raise DataError(
                 "a NUL character in the text: not a CSV file, or a damaged one",
-                where=f"{where} line {line + raw.count(NEWLINE, 0, at) + 1:,}, byte {offset + at + 1:,}",
+                where=f"{self._where} line {number:,}, byte {self._offset + at + 1:,}",
                 want="a text file: a header line, then one line for each row",
             )
-        yield io.StringIO(text, newline="\n")
-        line += raw.count(NEWLINE)
-        offset += len(raw)
-
-
-def _blocks(stream: Bytes, where: str) -> Iterator[bytes]:
-    """The bytes in pieces of whole lines."""
-    rest, count = b"", 0
-    while block := stream.read(MIB):
-        end = block.rfind(NEWLINE) + 1
-        if end:
-            yield rest + block[:end]
-            count += block.count(NEWLINE)
-            rest = block[end:]
-        else:
-            rest += block
-        if len(rest) > LONGEST_LINE:
-            raise DataError(
-                "a line is too long: this is no table of text",
-                where=f"{where} line {count + 1:,}",
-                got=f"more than {LONGEST_LINE // MIB} MiB without a line feed",
-                want="a CSV file with a header line",
-            )
-    if rest:
-        yield rest
+        return io.StringIO(text, newline="\n")
 
 
 def _not_decoded(where: str, number: int, place: int, raw: bytes, stream: Bytes, encoding: str) -> DataError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from denpa.data.cells import fault, numbers
+from denpa.data.cells import LEADING_ZERO, Plain, fault, numbers
 from denpa.data.dataset import Array
 from denpa.data.dates import day_of, days_of
 from denpa.data.source import Cells, Typed
@@ -21,7 +20,6 @@ from denpa.data.targets import label_of
 CONVENTIONAL = frozenset(
     ("?", "NA", "N/A", "n/a", "na", "#N/A", "<NA>", "null", "NULL", "Null", "None", "none", "nan", "NaN", "NAN", "-")
 )
-LEADING_ZERO = re.compile(r"^[ \t]*[+-]?0\d", re.MULTILINE)
 
 
 @dataclass
@@ -144,7 +142,8 @@ class ColumnScan:
         self.dated = self.dated and not len(values)
         if self.number.whole:
             self.distinct.add(_keys(values))
-            if LEADING_ZERO.search("\n".join(cells)):  # 00.5 is a number, 01234 is a code
+            zeros = not isinstance(cells, Plain) and LEADING_ZERO.search("\n".join(cells))
+            if zeros:  # 00.5 is a number, 01234 is a code
                 found = [i for i, cell in enumerate(cells) if LEADING_ZERO.search(cell)]
                 self.zeros.add(len(found), places[found[0]], cells[found[0]].strip())
 
