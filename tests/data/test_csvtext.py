@@ -122,7 +122,9 @@ def test_what_the_csv_module_writes_comes_back(
         patch.setattr(csvtext, "CHUNK", 6)
         patch.setattr(csvtext, "LONGEST_LINE", 1 << 20)
         with source(folder, table([["a", "b", "c"], *cells]), Dialect(",", "utf-8", True)) as found:
-            assert [tuple(str(cell).strip() for cell in row) for row in rows(found)] == [tuple(map(str.strip, row)) for row in cells]
+            assert [tuple(str(cell).strip() for cell in row) for row in rows(found)] == [
+                tuple(map(str.strip, row)) for row in cells
+            ]
 
 
 LINES = st.sampled_from(
