@@ -170,8 +170,8 @@ if TYPE_CHECKING:
     from denpa.interop.onnx_import import import_onnx as import_onnx
     from denpa.interop.state import load_state as load_state, save_state as save_state
     from denpa.numeric import numerical_gradient as numerical_gradient
-    from denpa.train.entry import resume as resume, train as train
     from denpa.train import callbacks as callbacks
+    from denpa.train.entry import resume as resume, train as train
     from denpa.train.fitting import fit as fit
     from denpa.train.model_file import load_model as load_model
 

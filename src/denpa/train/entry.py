@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from denpa.data.reading import MEMORY
 from denpa.data.schema import Options
 from denpa.errors import UsageError
 from denpa.train import training
+from denpa.train.callbacks import Callback
 from denpa.train.config import Config
 from denpa.train.loop import Progress
 from denpa.train.run import Run, fresh_folder, runs_folder
@@ -33,6 +34,7 @@ def train(
     should_stop: Callable[[], bool] = lambda: False,
     warn: Say = _quiet,
     say: Say = _quiet,
+    callbacks: Iterable[Callback] = (),
     **settings: Any,
 ) -> Trained:
     """Train a network on `source` into a new run folder.
@@ -44,6 +46,7 @@ def train(
     a Dataset.
     target: the column to predict, or a name for y.  out: the run folder; None: a new one in denpa-runs.
     settings: those of `train.Config`, which are the options of `denpa train`.  say, warn: take sentences (print, say).
+    callbacks: of train.callbacks.
     UsageError and DataError before anything is written; TrainingError when the training cannot go on.
     """
     hidden = settings.get("hidden")
@@ -63,6 +66,7 @@ def train(
     say(f"{data.task}: {data.task_reason}")
     folder = Path(out) if out is not None else fresh_folder(runs_folder(), config.source)
     hooks: dict[str, Any] = {"on_progress": on_progress, "should_stop": should_stop, "warn": warn, "say": say}
+    hooks["callbacks"] = callbacks
     return training.train(config, data, folder, **hooks)
 
 
@@ -70,7 +74,7 @@ def resume(run: str | Path, source: Any = None, **how: Any) -> Trained:
     """Continue a run, however it ended, to the bits of one never interrupted.
 
     source: the rows that it was trained on, where they were in memory.  how: epochs, patience, anyway, on_progress,
-    should_stop, warn and say, as for `train.resume`.
+    should_stop, callbacks, warn and say, as for `train.resume`.
     """
     found = Run(run)
     config = found.config
