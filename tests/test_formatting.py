@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import math
+import shutil
+import subprocess
 
 import pytest
 from hypothesis import given, strategies as st
 
-from denpa.formatting import duration, number, percent, power_of_ten, size
+from denpa.formatting import duration, number, percent, power_of_ten, size, typed
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False), st.integers(2, 17))
@@ -75,3 +77,14 @@ def test_durations(seconds: float, text: str) -> None:
 def test_sizes_and_powers() -> None:
     assert [size(n) for n in (512, 999, 1000, 1_234_567, 5 * 10**13)] == ["512 B", "999 B", "1 kB", "1.23 MB", "50 TB"]
     assert [power_of_ten(k) for k in (-12, 0, 1, 3)] == ["10⁻¹²", "1", "10", "10³"]
+
+
+@pytest.mark.parametrize("word", ["a", "", "a b", "it's", "$HOME `id`", "日本 語", "# 3", "a\nb", "\x1b[31mred"])
+def test_what_is_typed_arrives(word: str) -> None:
+    bash = shutil.which("bash")
+    if bash is None:
+        pytest.skip("needs bash")
+    text = typed(word)
+    assert text.isprintable()
+    done = subprocess.run([bash, "-c", f"printf %s {text}"], capture_output=True, check=True)
+    assert done.stdout.decode() == word

@@ -4,6 +4,7 @@ after its unit and its thousands separators are taken away."""
 from __future__ import annotations
 
 import math
+import shlex
 
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -61,3 +62,12 @@ def size(count: int) -> str:
 def power_of_ten(exponent: int) -> str:
     """-5 -> 10⁻⁵, for the ticks of a logarithmic axis."""
     return {0: "1", 1: "10"}.get(exponent, "10" + str(exponent).translate(_SUPERSCRIPT))
+
+
+def typed(value: object) -> str:
+    """A word as it is typed in a shell, on one line and without control characters: what a message tells to type."""
+    text = str(value)
+    if text.isprintable():
+        return shlex.quote(text)
+    escaped = text.encode("unicode_escape").decode("ascii").replace("'", "\\'")
+    return f"$'{escaped}'"  # of bash, zsh and ksh

@@ -138,7 +138,7 @@ def jsons(data: bytes, draw: Draw) -> bytes:
 def whole_run(path: Path) -> None:
     """All that listing, showing and reporting read of a run."""
     run = Run(path.parent)
-    assert run.id
+    assert isinstance(run.id, str)
     assert run.status
     assert isinstance(run.history, list)
     assert run.config

@@ -15,7 +15,7 @@ from denpa.cli.data import settings
 from denpa.cli.documents import by_ending, deliver
 from denpa.cli.training import quiet, train
 from denpa.errors import EXIT_INTERRUPTED, UsageError
-from denpa.formatting import number
+from denpa.formatting import number, typed
 
 if TYPE_CHECKING:
     from denpa.data import Dataset
@@ -163,7 +163,7 @@ def _told(found: Search, trials: int, as_json: bool) -> int:
     if not as_json:
         click.echo(f"report: {report}")
     if found.done() < trials:
-        click.echo(f"stopped; continue with the same command and --out {found.folder}", err=True)
+        click.echo(f"stopped; continue with the same command and --out {typed(found.folder)}", err=True)
         return EXIT_INTERRUPTED
     if best is None:
         raise UsageError(

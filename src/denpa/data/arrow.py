@@ -15,6 +15,7 @@ import numpy as np
 from denpa.data.files import ALLOWANCE, MIB, DataFile, damaged_file, listed, shown
 from denpa.data.source import Cells, Piece, Typed
 from denpa.errors import DataError, require
+from denpa.formatting import typed
 
 PARQUET, ARROW, STREAM, FEATHER_1 = b"PAR1", b"ARROW1", b"\xff\xff\xff\xff", b"FEA1"  # what the files begin with
 
@@ -237,7 +238,7 @@ def _refused(name: str, kind: Any, where: str) -> DataError:
         where=where,
         got=shown(str(kind)),
         want="numbers, true and false, texts, dates or times of a date in each cell",
-        fix=f"leave it out with --drop {name}, or divide it into columns",
+        fix=f"leave it out with --drop {typed(name)}, or divide it into columns",
     )
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from denpa.errors import DataError, UsageError, require
+from denpa.formatting import typed
 
 MIB = 1 << 20
 EXPANSION = 200  # deflate reaches 1032:1; MNIST is 5:1, sparse tables 30:1, the bombs that were tried 686:1 and 1029:1
@@ -63,7 +64,7 @@ def damaged(where: str, packing: str, why: object) -> DataError:
         where=where,
         got=str(why),
         want=f"a complete {packing} file",
-        fix=f"test it with: {packing} -t {where} ; fetch or write it again",
+        fix=f"test it with: {packing} -t {typed(where)} ; fetch or write it again",
     )
 
 

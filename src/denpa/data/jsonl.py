@@ -17,6 +17,7 @@ from denpa.data.csvtext import CHUNK, decoded_lines
 from denpa.data.files import DataFile, shown
 from denpa.data.source import Cells, Piece, Typed
 from denpa.errors import DataError
+from denpa.formatting import typed
 
 BEGINNING = re.compile(rb'(\xef\xbb\xbf)?\s*\{\s*["}]')  # of a file of objects
 ARRAY = re.compile(rb"(\xef\xbb\xbf)?\s*\[\s*[\[{]")  # of one JSON array of them
@@ -57,7 +58,7 @@ class JsonSource:
                 f"key {shown(name)} holds true or false, and also something else",
                 where=f"{self.where} lines {truths[name]:,} and {others[name]:,}",
                 want="values of one type",
-                fix=f"write 0 and 1, or texts, in all rows; or leave it out: --drop {name}",
+                fix=f"write 0 and 1, or texts, in all rows; or leave it out: --drop {typed(name)}",
             )
         self.names, self._truths = tuple(keys), frozenset(truths)
 
@@ -115,7 +116,7 @@ class JsonSource:
                     f"key {shown(name)} holds {'an array' if isinstance(value, list) else 'an object'}",
                     where=where,
                     want="a number, a text, true, false or null",
-                    fix=f"leave it out: --drop {name} ; or write its parts under keys of their own",
+                    fix=f"leave it out: --drop {typed(name)} ; or write its parts under keys of their own",
                 )
             if isinstance(value, str) and not value.isascii():
                 _check_text(value, name, where)

@@ -12,6 +12,7 @@ from denpa.data.files import listed, shown
 from denpa.data.scan import ColumnScan, Seen
 from denpa.data.targets import FEW, MAXIMUM_CLASSES, SHARE, TASKS, label_of, too_many_classes
 from denpa.errors import DataError, UsageError
+from denpa.formatting import typed
 
 MOST_CATEGORIES = 100  # of a column of text: each is an input of the network
 IDS_FROM = 100  # rows: fewer whole numbers may all differ by chance
@@ -135,9 +136,8 @@ def _text(scan: ColumnScan, role: Role) -> Column:
         count = "more than can be counted" if distinct is None else f"{distinct:,}"
         kind = "id" if scan.distinct.finish() else "drop"
         ambiguous = "; if these are dates, write them as 2024-03-31" if looks_ambiguous(scan.text.cell) else ""
-        return _facts(
-            scan, role, kind, f"{what} with {count} different values, more than {MOST_CATEGORIES} categories{ambiguous}"
-        )
+        reason = f"{what} with {count} different values, more than {MOST_CATEGORIES} categories{ambiguous}"
+        return replace(_facts(scan, role, kind, reason), otherwise="")
     return _category(scan, role, f"{what} with {distinct} different values")
 
 
@@ -153,7 +153,7 @@ def _category(scan: ColumnScan, role: Role, reason: str) -> Column:
             where=role.where,
             got=f"more than {scan.limit:,}",
             want=f"at most {scan.limit:,}: each is an input of the network",
-            fix=f"leave the column out: --drop {role.name}",
+            fix=f"leave the column out: --drop {typed(role.name)}",
         )
     values = role.values or tuple(sorted(scan.vocabulary))
     counts = tuple(scan.vocabulary[value] for value in values)
@@ -180,7 +180,7 @@ def _facts(
         notices.append(f"column {name}: {said}, taken as missing")
     if speak and kind in ("id", "drop"):
         keep = "category" if texts else measured
-        notices.append(f"column {name} is left out: {reason}; to keep it: --type {role.name}={keep}")
+        notices.append(f"column {name} is left out: {reason}; to keep it: --type {typed(f'{role.name}={keep}')}")
     if speak and kind == "date":
         notices.append(f"column {name}: {reason}")
     constant = moments is not None and moments.low == moments.high and kind in ("number", "date")
@@ -216,12 +216,13 @@ def _refuse(scan: ColumnScan, role: Role, dated: bool = False) -> None:
             where=role.first(scan.infinite),
             got=shown(word),
             want="finite numbers",
-            fix=f"correct these cells, or take them as missing: --na {word}",
+            fix=f"correct these cells, or take them as missing: --na {typed(word)}",
         )
     if not scan.text.count or dated:
         return
     comma = DECIMAL_COMMA.fullmatch(scan.text.cell)
-    fix = f"take them as missing: --na {scan.text.cell} ; or the column as categories: --type {role.name}=category"
+    as_categories = typed(f"{role.name}=category")
+    fix = f"take them as missing: --na {typed(scan.text.cell)} ; or the column as categories: --type {as_categories}"
     raise DataError(
         f"column {name}: {scan.text.count:,} of {scan.rows:,} cells are not numbers",
         where=role.first(scan.text),
@@ -252,7 +253,7 @@ def _no_missing(scan: ColumnScan, role: Role, as_number: bool) -> None:
 def _mended(role: Role, example: str) -> str:
     if role.wish != "target":
         return "fill these cells or remove their rows"
-    word = f"--na {example} " if example else ""
+    word = f"--na {typed(example)} " if example else ""
     return f"fill these cells, or leave their rows out: {word}--drop-missing-target"
 
 

@@ -20,6 +20,7 @@ from denpa.data.schema import Schema
 from denpa.data.schemafile import NAME as SCHEMA, read_schema_file
 from denpa.engine import engine
 from denpa.errors import DataError, DenpaError, UsageError
+from denpa.formatting import typed
 from denpa.train import checkpoint, loop, machine
 from denpa.train.checkpoint import Checkpoint
 from denpa.train.config import Config
@@ -181,7 +182,7 @@ def _source(source: str) -> Iterator[tuple[int, str | None]]:
             raise UsageError(
                 "a packed file cannot be read row by row here",
                 where=file.where,
-                fix=f"unpack it into a pipe: {file.packing} -dc {file.where} | denpa train - --online",
+                fix=f"unpack it into a pipe: {file.packing} -dc {typed(file.where)} | denpa train - --online",
             )
         os.lseek(file.handle.fileno(), 0, os.SEEK_SET)
         yield file.handle.fileno(), file.sha256

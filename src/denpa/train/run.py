@@ -27,6 +27,7 @@ from denpa import durable, tensorfile, toml
 from denpa.data.schema import Schema
 from denpa.data.schemafile import NAME as SCHEMA, dumps as schema_text
 from denpa.errors import ModelFileError, UsageError
+from denpa.formatting import typed
 from denpa.train import history
 from denpa.train.checkpoint import FOLDER
 from denpa.train.config import Config
@@ -127,11 +128,12 @@ def check_empty(path: Path) -> None:
     """UsageError when there is something at the place of a new run folder, other than a beginning that was killed."""
     if path.exists() and not (path.is_dir() and _unused(path)):
         is_run = (path / INFO).is_file()
+        go_on = f"continue it with: denpa resume {typed(path)} ; or " if is_run else ""
         raise UsageError(
             "the run folder is not empty",
             where=str(path),
             got="a run is there already" if is_run else "other files",
-            fix=f"continue it with: denpa resume {path} ; or give another --out" if is_run else "give another --out",
+            fix=f"{go_on}give another --out",
         )
 
 
@@ -244,6 +246,9 @@ def locked(path: Path) -> Iterator[None]:
             ) from error
         except OSError as error:
             raise durable.not_saved("the run's lock", path / LOCK, error, 0) from error
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()} since {now()}\n".encode())
+        try:
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()} since {now()}\n".encode())
+        except OSError as error:
+            raise durable.not_saved("the run's lock", path / LOCK, error, 0) from error
         yield
