@@ -12,9 +12,19 @@ from denpa import nn
 from denpa.data import Dataset, TargetEncoding, read
 from denpa.draw.text import lines
 from denpa.engine import engine
+from denpa.nn import Network
 from denpa.train import machine
 from denpa.train.config import Config
-from denpa.train.metrics import ROWS, Evaluator, Forward, baseline_of, evaluate, targets_for
+from denpa.train.metrics import (
+    PIECE,
+    ROWS,
+    Evaluator,
+    Forward,
+    baseline_of,
+    evaluate,
+    rows_together,
+    targets_for,
+)
 from denpa.train.recording import record_of
 from denpa.train.report import report
 from denpa.train.training import train
@@ -31,7 +41,7 @@ def test_the_confusion_matrix_is_scikit_learns(rng: np.random.Generator) -> None
     assert found.baseline["accuracy"] == (targets == 2).mean()
 
 
-@pytest.mark.parametrize("rows", [1, ROWS - 1, ROWS, 2 * ROWS + 1])
+@pytest.mark.parametrize("rows", [1, ROWS[0] - 1, ROWS[0], 2 * ROWS[0] + 1])
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 def test_the_loss_is_the_mean_over_rows(rows: int, reduction: str, rng: np.random.Generator) -> None:
     network = nn.Network([4, 3, 2], dtype="float64", reduction=reduction)
@@ -150,3 +160,12 @@ def test_a_short_name_for_long_arrays(tmp_path: Path) -> None:
     assert "accuracy 0." in told
     for thing in (trained, trained.parts, trained.model, trained.evaluation, trained.parts.data):
         assert len(repr(thing)) < 300
+
+
+@pytest.mark.parametrize(
+    ("units", "rows"), [([784, 50, 10], 1000), ([784, 512, 512, 10], 1000), ([1024, 2048, 2048, 2048, 1000], 200)]
+)
+def test_a_wide_network_is_evaluated_in_small_batches(units: list[int], rows: int) -> None:
+    """So that the loop can be stopped between them."""
+    assert rows_together(Network(units)) == rows
+    assert all(PIECE % n == 0 for n in ROWS)

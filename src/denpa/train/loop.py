@@ -95,8 +95,8 @@ class Source(Protocol):
     def part(self, name: str) -> tuple[Array, ...] | None: ...
 
 
-class _Stopped(Exception):
-    """Asked to stop while an epoch is finished; its figures are computed again after a resume."""
+class Stopped(Exception):
+    """Asked to stop while figures are computed; they are computed again after a resume."""
 
 
 @dataclass
@@ -141,7 +141,7 @@ class Loop:
             self._facts = {**machine.facts(self.config.engine), "threads": machine.blas_threads()}
         self._compiled = self.compiled or self._compile
         self.evaluate = Evaluator(
-            self.network, self.engine, classify=self.parts.classify, between=self._between, compiled=self._compiled
+            self.network, self.engine, classify=self.parts.classify, between=self.between, compiled=self._compiled
         )
         self._programs: dict[int, Program] = {}
         self._measures: dict[int, Program] = {}
@@ -162,7 +162,7 @@ class Loop:
         try:
             self._run()
             finished = True
-        except _Stopped:
+        except Stopped:
             self.save()
             finished = False
         finally:
@@ -177,7 +177,7 @@ class Loop:
         if self.callbacks:
             self._ended_by_callback = self.callbacks.train_begin(self._moment())
         while self.at.epoch <= self.config.epochs and not self.stopped_early:
-            self._between()
+            self.between()
             if self.callbacks and self._begun != self.at.epoch:
                 self._begun = self.at.epoch
                 self._ended_by_callback = self.callbacks.epoch_begin(self._moment())
@@ -192,10 +192,10 @@ class Loop:
                 self._flush()
         self.save()
 
-    def _between(self) -> None:
+    def between(self) -> None:
         """Between two calls of the engine."""
         if self.should_stop():
-            raise _Stopped
+            raise Stopped
 
     def save(self) -> None:
         """Metrics first, then the checkpoint that counts them."""
@@ -413,6 +413,7 @@ class Loop:
         order = self.feed.order(self.at.epoch)
         batches = self.feed.of(np.stack([order[b * size : min((b + 1) * size, count)] for b in chosen.tolist()]))
         size = batches.rows.shape[1]
+        self.between()  # a step of a wide network takes a second to be recorded
         if size not in self._measures:
             self._measures[size] = self._compiled(
                 ("measure", size), lambda: measuring_step(self.network, *batches.first)
@@ -421,7 +422,7 @@ class Loop:
         parameters = self.parameters
         norms: dict[str, list[float]] = {}
         for i, rows in enumerate(batches.rows):
-            self._between()
+            self.between()
             metrics = program.run(dict(parameters), batches.data, rows[None], {})
             if not finite(metrics):
                 when = f"after epoch {self.at.epoch}, measuring gradients"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -22,9 +23,10 @@ from denpa.nn import Network
 from denpa.train import scores
 from denpa.train.step import evaluating_step
 
-PIECE = 100_000  # rows taken from where they are at a time, a multiple of ROWS: of a store, 8 MB with 20 inputs
+PIECE = 100_000  # rows taken from where they are at a time, a multiple of all ROWS: of a store, 8 MB with 20 inputs
 Compiled = Callable[[tuple[Any, ...], Callable[[], Step]], Program]  # what the step is called, and how it is made
-ROWS = 1000  # rows of one evaluation batch: 784 inputs and 50 units then need 3.4 MB
+ROWS = (1000, 500, 200, 100, 50, 20, 10)  # of an evaluation batch: 1000 of 784 inputs and 50 units need 3.4 MB …
+MOST = 6e9  # … but no more operations than this, 0.05 s on two cores at 120e9: between batches signals are answered
 
 
 class Evaluator:
@@ -56,7 +58,7 @@ class Evaluator:
         total, correct, weighted = 0.0, 0, np.zeros(3)
         parts: dict[str, list[Array]] = {"outputs": [], "predicted": []}
         n = len(x)
-        for start, data, rows in _batches(x, t):
+        for start, data, rows in _batches(x, t, rows_together(self._network)):
             self._between()
             metrics = self._program(data["x"], data["t"], rows, w is not None).run(
                 dict(parameters), data, rows[None], {}
@@ -105,12 +107,18 @@ class Evaluator:
         return self._programs[key]
 
 
-def _batches(x: Array, t: Array) -> Iterator[tuple[int, dict[str, Array], npt.NDArray[np.int64]]]:
+def rows_together(network: Network) -> int:
+    """Rows of one evaluation batch; it depends on the network's size alone, and so do the bits."""
+    weights = sum(n_in * n_out for n_in, n_out in pairwise(network.units))
+    return next((rows for rows in ROWS if 2 * rows * weights <= MOST), ROWS[-1])
+
+
+def _batches(x: Array, t: Array, size: int) -> Iterator[tuple[int, dict[str, Array], npt.NDArray[np.int64]]]:
     """The number of a batch's first row, arrays, and its rows' numbers in them, batch after batch."""
     for first in range(0, len(x), PIECE):
         data = {"x": x[first : first + PIECE], "t": t[first : first + PIECE]}
-        for start in range(0, len(data["x"]), ROWS):
-            yield first + start, data, np.arange(start, min(start + ROWS, len(data["x"])), dtype=np.int64)
+        for start in range(0, len(data["x"]), size):
+            yield first + start, data, np.arange(start, min(start + size, len(data["x"])), dtype=np.int64)
 
 
 @dataclass(frozen=True, eq=False)

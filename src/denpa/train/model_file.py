@@ -7,7 +7,7 @@ was trained on.  It holds no code; every name in it is looked up in a closed lis
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -64,10 +64,10 @@ class Predictor:
         decoded = self.targets.decode(result.predicted if self.targets.kind == "classes" else result.outputs)
         return decoded, result.outputs
 
-    def evaluate(self, data: Any) -> Evaluation:
+    def evaluate(self, data: Any, *, between: Callable[[], None] = lambda: None) -> Evaluation:
         """The figures on a Dataset whose classes are this model's, a data frame, or the file or folder at a path.
 
-        Rows count for what they weigh in the data.
+        Rows count for what they weigh in the data.  between is called before each batch; what it raises ends the work.
         """
         if isinstance(data, (str, Path)):
             data = read_like(data, self.inputs, self.targets)
@@ -84,7 +84,7 @@ class Predictor:
         x, t = encode(self.network, data, self.inputs, self.targets)
         if data.weights is not None:
             check_weights(data)
-        result = self._forward(x, t, data.weights)
+        result = self._forward(x, t, data.weights, between)
         if result.weighted_loss is not None:
             result = replace(result, loss=result.weighted_loss)
         return evaluate(result, data.targets, self.targets, self.guess, data.weights)
@@ -99,12 +99,14 @@ class Predictor:
             raise UsageError("the rows are not numbers", got=f"dtype {values.dtype}", want="an array of numbers")
         return self.inputs.encode(values, self.network.dtype)
 
-    def _forward(self, x: Array, t: Array | None, w: Array | None = None) -> Forward:
+    def _forward(
+        self, x: Array, t: Array | None, w: Array | None = None, between: Callable[[], None] = lambda: None
+    ) -> Forward:
         if t is None:  # any target will do: the loss is not looked at
             zeros = np.zeros(len(x), np.int64)
             wide = np.zeros((len(x), self.network.units[-1]), self.network.dtype)
             t = targets_for(self.network, zeros if self.targets.kind == "classes" else wide)
-        run = Evaluator(self.network, _engine(), classify=self.targets.kind == "classes")
+        run = Evaluator(self.network, _engine(), classify=self.targets.kind == "classes", between=between)
         return run({name: p.value for name, p in self.network.parameters().items()}, x, t, w, outputs=True)
 
 

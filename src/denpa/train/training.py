@@ -231,7 +231,12 @@ def _go(
             finished = trainer.run()
             model = _model(trainer, prepared, run)
             save_model(run.model_path, model)
-            where, evaluation = evaluate_run(model, prepared) if finished else ("", None)
+            where, evaluation = "", None
+            if finished:
+                try:
+                    where, evaluation = evaluate_run(model, prepared, trainer.between)
+                except loop.Stopped:
+                    finished = False  # all epochs are done and saved; a resume evaluates
             if evaluation is not None and (of := len(getattr(prepared, where, ()))) > evaluation.rows:
                 warnings(f"the final figures are of {evaluation.rows:,} of the {of:,} {where} rows, drawn at random")
         except Exception as error:  # a callback may raise anything
@@ -288,14 +293,19 @@ def _model(trainer: Loop, prepared: Parts, run: Run) -> Predictor:
     return Predictor(network, prepared.inputs, prepared.targets, prepared.guess, about)
 
 
-def evaluate_run(model: Predictor, prepared: Parts) -> tuple[str, Evaluation]:
-    """The figures on rows nobody trained on, and their name: test, else validation; else, for want of others, train."""
+def evaluate_run(
+    model: Predictor, prepared: Parts, between: Callable[[], None] = lambda: None
+) -> tuple[str, Evaluation]:
+    """The figures on rows nobody trained on, and their name: test, else validation; else, for want of others, train.
+
+    between is called before each batch; what it raises ends the work.
+    """
     data = prepared.data
     if data.test is not None:
-        return "test", model.evaluate(data.test)
+        return "test", model.evaluate(data.test, between=between)
     for name, rows in (("test", prepared.test), ("valid", prepared.valid), ("train", prepared.train)):
         if len(rows):
-            return name, model.evaluate(data.take(evaluated_rows(prepared, name)))
+            return name, model.evaluate(data.take(evaluated_rows(prepared, name)), between=between)
     raise AssertionError("a run has training rows")
 
 
