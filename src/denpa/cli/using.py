@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 import sys
@@ -18,12 +16,13 @@ from denpa.cli.data import dialect, text_options
 from denpa.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from denpa.data import TargetEncoding
-    from denpa.data.dataset import Samples
+    from denpa.data import Inputs, TargetEncoding
+    from denpa.data.pieces import Pieces
+    from denpa.data.writing import Sink
     from denpa.explain.document import Table
-    from denpa.train import Evaluation
+    from denpa.train import Evaluation, Predictor
 
 SHOWN = 20  # classes of a confusion matrix on the terminal
 
@@ -31,77 +30,89 @@ SHOWN = 20  # classes of a confusion matrix on the terminal
 @click.command()
 @run_argument
 @click.argument("file")
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="Write CSV here instead of printing it.")
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path), help="Write here instead of printing: .csv, .jsonl, .parquet."
+)
 @click.option("--proba", is_flag=True, help="Also one column with the probability of each class or label.")
+@click.option("--keep", multiple=True, metavar="COLUMN", help="Put this column of FILE beside; may be repeated.")
 @text_options
-def predict(run: Path, file: str, out: Path | None, proba: bool, **text: Any) -> None:
-    """Predict the rows of FILE with RUN (a run folder or its model.safetensors), as CSV, in the order of the rows.
+def predict(run: Path, file: str, out: Path | None, proba: bool, keep: tuple[str, ...], **text: Any) -> None:
+    """Predict the rows of FILE with RUN (a run folder or its model.safetensors), in the order of the rows.
 
     Columns are found by name, in any order; the target may be there or not. What the training had not seen is said on
-    the standard error: unknown categories, cells missing where none was.
+    the standard error: unknown categories, cells missing where none was. FILE may be larger than memory. Of pictures
+    the file names are given beside.
     """
     from denpa import durable
-    from denpa.data import read_inputs
+    from denpa.data.reading import input_pieces
+    from denpa.data.writing import Whole, kind_of
     from denpa.train.model_file import load_model
 
-    model = load_model(run)
-    found = read_inputs(file, model.inputs, dialect(**text))
-    _say(found, [name for name in found.ignored if name not in model.targets.columns])
-    names, rows = _predictions(model, found, proba)
-    lines = io.StringIO(newline="")
-    writer = csv.writer(lines, lineterminator="\n")
-    writer.writerow([_harmless(n) for n in names])
-    writer.writerows([_harmless(v) for v in row] for row in rows)
-    if out is None:
-        sys.stdout.write(lines.getvalue())
-        sys.stdout.flush()
-    else:
-        durable.write(out, lines.getvalue().encode(), what="the predictions")
-        click.echo(f"{len(rows):,} predictions in {out}")
+    model, kind = load_model(run), kind_of(out)
+    if proba and model.targets.kind == "numbers":
+        raise UsageError("only a classifier has probabilities", got="--proba", fix="leave it out")
+    with input_pieces(file, model.inputs, dialect(**text), keep) as pieces:
+        if out is None:
+            _write(model, pieces, proba, kind, _Output())
+        else:
+            with durable.replacing(out, what="the predictions") as sink:
+                rows = _write(model, pieces, proba, kind, Whole(sink))
+    _say(pieces.notices, [name for name in pieces.ignored if name not in model.targets.columns])
+    if out is not None:
+        click.echo(f"{rows:,} predictions in {out}")
 
 
-def _say(data: Samples, ignored: list[str]) -> None:
+def _say(notices: Sequence[str], ignored: list[str]) -> None:
     """What was not as in the training data."""
     from denpa.data.files import listed
 
-    for notice in data.notices:
+    for notice in notices:
         click.echo(f"note: {notice}", err=True)
     if ignored:
         click.echo(f"note: columns that the model does not use: {listed(ignored)}", err=True)
 
 
-def _predictions(model: Any, rows: Samples, proba: bool) -> tuple[list[str], list[list[Any]]]:
-    target = model.targets.name or "prediction"
-    if model.targets.kind == "labels":
-        labels, (decisions, chances) = model.targets.labels, model.predict_with_outputs(rows)
-        names = [*labels, *(f"p({label})" for label in labels)] if proba else list(labels)
-        pairs = zip(decisions.tolist(), chances.tolist(), strict=True)
-        return names, [[*map(str, row), *(f"{p:.6g}" for p in (ps if proba else ()))] for row, ps in pairs]
-    if model.targets.kind != "classes":
-        if proba:
-            raise UsageError("only a classifier has probabilities", got="--proba", fix="leave it out")
-        values = model.predict(rows)
-        width = 1 if values.ndim == 1 else values.shape[1]
-        names = [target] if width == 1 else [f"{target}_{i + 1}" for i in range(width)]
-        names = list(model.targets.names) or names
-        return names, [[repr(float(v)) for v in row] for row in values.reshape(len(values), width)]
+class _Output:
+    """The standard output as a file of bytes, each piece of which is seen at once."""
+
+    def write(self, data: bytes) -> None:
+        sys.stdout.write(data.decode())
+        sys.stdout.flush()
+
+
+def _write(model: Predictor, pieces: Pieces, proba: bool, kind: str, sink: Sink) -> int:
+    """Predict and write piece after piece; the number of rows."""
+    from denpa.data.writing import writer
+
+    names = _names(model.targets, proba)
+    if set(names) & set(pieces.keep):
+        names = [f"predicted_{name}" for name in names]
+    digits = [None] * len(pieces.keep) + [6 if name in _chances(model.targets) else None for name in names]
+    table, rows = writer(kind, sink, [*pieces.keep, *names], digits), 0
+    for piece in pieces:
+        table.add([*piece.kept, *_columns(model, piece.rows, proba)])
+        rows += len(piece.rows)
+    table.close()
+    return rows
+
+
+def _chances(targets: TargetEncoding) -> list[str]:
+    return [f"p({name})" for name in targets.classes or targets.labels]
+
+
+def _names(targets: TargetEncoding, proba: bool) -> list[str]:
+    """Of the columns of predictions."""
+    name = targets.name or "prediction"
+    if targets.kind == "numbers":
+        many = targets.names or [f"{name}_{i + 1}" for i in range(targets.outputs)]
+        return list(many) if targets.outputs > 1 else [name]
+    return [*(targets.labels or [name]), *(_chances(targets) if proba else ())]
+
+
+def _columns(model: Predictor, rows: Inputs, proba: bool) -> list[list[Any]]:
     predicted, outputs = model.predict_with_outputs(rows)
-    names = [target, *(f"p({c})" for c in model.targets.classes)] if proba else [target]
-    cells = [
-        [str(c), *(f"{p:.6g}" for p in ps)] if proba else [str(c)] for c, ps in zip(predicted, outputs, strict=True)
-    ]
-    return names, cells
-
-
-def _harmless(cell: str) -> str:
-    """Text that a spreadsheet would run as a formula gets an apostrophe in front; numbers stay as they are."""
-    if not cell.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return cell
-    try:
-        float(cell)
-    except ValueError:
-        return "'" + cell
-    return cell
+    found: list[list[Any]] = predicted.reshape(len(rows), -1).T.tolist()
+    return [*found, *outputs.astype(float).T.tolist()] if proba else found
 
 
 @click.command()
@@ -117,7 +128,7 @@ def evaluate(run: Path, file: str, as_json: bool, **text: Any) -> None:
 
     model = load_model(run)
     data = read_like(file, model.inputs, model.targets, dialect(**text))
-    _say(data, list(data.ignored))
+    _say(data.notices, list(data.ignored))
     e = model.evaluate(data)
     if as_json:
         click.echo(json.dumps(_facts(e), allow_nan=False))

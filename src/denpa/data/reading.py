@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from denpa.data.npyset import (
 )
 from denpa.data.npz import read_npz, read_npz_inputs, read_npz_like
 from denpa.data.pictures import MAGICS as PICTURES, holds_pictures, read_picture_inputs, read_pictures
+from denpa.data.pieces import HeldPieces, Pieces, TablePieces
 from denpa.data.schema import Options, Schema, rows_with_target
 from denpa.data.source import Dialect, TableSource
 from denpa.data.table import Layout, read_table, read_table_inputs, read_table_like, table_schema
@@ -167,6 +169,23 @@ def read_inputs(source: str | Path, inputs: InputEncoding, dialect: Dialect | No
             return read_picture_inputs(Path(source), inputs.image_shape)
         ways = {"npz": read_npz_inputs, "npy": read_array_inputs}
         return ways.get(kind, read_images)(file)
+
+
+@contextmanager
+def input_pieces(
+    source: str | Path, inputs: InputEncoding, dialect: Dialect | None = None, keep: Sequence[str] = ()
+) -> Iterator[Pieces]:
+    """The rows that `read_inputs` gives, a piece at a time: those of a table are never all in memory.
+
+    keep: columns of a table to hand on beside them.  Errors as `read_inputs`, also after some pieces.
+    """
+    if source != DIGITS and not os.path.isdir(source):
+        with opened(source) as file:
+            kind = _kind(file)
+            if kind in TABLES:
+                yield TablePieces(_table(file, kind, dialect), Layout(inputs.table, inputs.na), keep)
+                return
+    yield HeldPieces(read_inputs(source, inputs, dialect), keep)
 
 
 def _folder_kind(folder: Path) -> str:
