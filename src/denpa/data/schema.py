@@ -108,9 +108,7 @@ def profile(source: TableSource, options: Options, *, target: bool = True) -> Sc
     scans = _scan(source, options, kinds)
     rows = scans[0].rows
     if rows == 0:
-        raise DataError(
-            "the file has a header line and no rows", where=source.where, got="0 rows", want="one line for each row"
-        )
+        raise no_rows(source)
     columns = []
     for name, scan in zip(source.names, scans, strict=True):
         role = Role(name, source.where, source.unit, kinds.get(name), options.values.get(name, ()))
@@ -208,6 +206,16 @@ def target_names(names: Sequence[str], target: str | None, where: str) -> tuple[
         if name not in names:
             raise no_column(name, names, where, "name the column with --target")
     return tuple(dict.fromkeys(several))
+
+
+def no_rows(source: TableSource) -> DataError:
+    what = "the table has no rows" if source.dialect is None else "the file has a header line and no rows"
+    return DataError(
+        what,
+        where=source.where,
+        got="0 rows",
+        want="one row at least" if source.dialect is None else "one line for each row",
+    )
 
 
 def nearest(name: str, names: Sequence[str]) -> str:

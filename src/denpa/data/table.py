@@ -14,10 +14,11 @@ from denpa.data.encoding import InputEncoding, TargetEncoding
 from denpa.data.files import listed, shown
 from denpa.data.kinds import Column
 from denpa.data.leaks import Leaks
-from denpa.data.schema import Options, Schema, nearest, profile
+from denpa.data.schema import Options, Schema, nearest, no_rows, profile
 from denpa.data.source import Cells, TableSource
 from denpa.errors import DataError
 
+_SEP = "; if they are divided by something else, say it with --sep"
 GROWTH = 1.25  # of a matrix whose number of rows is not known: a quarter too much at most while reading
 
 
@@ -201,8 +202,8 @@ def read_table(source: TableSource, options: Options, schema: Schema | None = No
         raise DataError(
             "the table has one column only",
             where=source.where,
-            got=f"the header {shown(source.names[0])}",
-            want="at least two columns; if they are divided by something else, say it with --sep",
+            got=f"the header {shown(source.names[0])}" if source.dialect else shown(source.names[0]),
+            want="at least two columns" + (_SEP if source.dialect else ""),
         )
     schema = profile(source, options) if schema is None else schema
     layout = Layout.of(schema)
@@ -295,9 +296,7 @@ def _collect(source: TableSource, layout: Layout, leaks: Leaks | None) -> tuple[
             if values is not None:
                 kept.append([values])
     if coder.rows == 0:
-        raise DataError(
-            "the file has a header line and no rows", where=source.where, got="0 rows", want="one line for each row"
-        )
+        raise no_rows(source)
     found = {
         name: kept.finish()[:, 0] if getattr(layout, name[:-1]) is not None else None for name, kept in roles.items()
     }
