@@ -180,6 +180,8 @@ class Generator:
         for p in pointers:
             where = self._at(p, (place or {}).get(p.name, p.name), index)
             source = f"load({where}, {p.memory}, {self.pointers.index(p)})"
+            if p.view.value.nbytes == 0:  # before an empty loop it would be read all the same, from another's memory
+                source = f"{p.memory}(0)"
             truth = " != 0" if p.dtype == "bool" else ""
             self.lines.append("    " * depth + f"v{p.name[1:]} = {source}{truth}")
 
