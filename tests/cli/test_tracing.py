@@ -86,3 +86,13 @@ def test_data_that_changed_since_the_run_is_noticed(run: Path, monkeypatch: pyte
         file.write("1,2,yes\n")
     with pytest.raises(DataError, match="the data changed since the run began"):
         sample(run, [0])
+
+
+def test_the_columns_of_a_table_are_named(run_denpa, run: Path, tmp_path: Path) -> None:
+    assert sample(run, [0]).input_names == ("width", "height")
+    assert "2     height" in run_denpa("trace", "run", "--row", "3").stdout
+    assert "from unit 1 (width)" in run_denpa("explain", "run", "--weight", "0.weight[1,0]", "--row", "3").stdout
+    drawn = run_denpa("draw", "run", "--data", "shop.csv", "--zoom", "units", "-o", "units.svg")
+    assert drawn.returncode == 0, drawn.stderr
+    assert ">height<" in (tmp_path / "units.svg").read_text(encoding="utf-8")
+    assert ">height<" in (run / "report.html").read_text(encoding="utf-8")

@@ -30,7 +30,7 @@ def rows_of(units: tuple[int, ...], rng: np.random.Generator, rows: int = 5, cla
     """What `inside_of` reads of a run's parts; training begins at row 2."""
     x = rng.normal(size=(rows, units[0])).astype(np.float32)
     t = rng.integers(0, units[-1], rows) if classes else rng.random((rows, units[-1])).astype(np.float32)
-    return SimpleNamespace(x=x, t=t, train=np.arange(2, rows))
+    return SimpleNamespace(x=x, t=t, train=np.arange(2, rows), inputs=SimpleNamespace(positional=True))
 
 
 def looked(units: tuple[int, ...], rng: np.random.Generator, **options: Any) -> tuple[Network, Any, Inside]:

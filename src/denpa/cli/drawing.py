@@ -96,7 +96,7 @@ def _drawing(what: str, values: tuple[str, ...], labels: tuple[str, ...], option
         return picture(what, values=given, **common)
     if values:
         raise UsageError("values belong to a formula", got=values[0], want="a run with --data FILE takes none")
-    network, x, t = _sample(what, options["data"])
+    network, x, t, common["input_names"] = _sample(what, options["data"])
     row = options["row"]
     if row is not None and row >= len(x):
         raise UsageError("the data have no such row", got=f"--row {row}", want=f"0 … {len(x) - 1}")
@@ -110,10 +110,10 @@ def _is_model(what: str) -> bool:
     return re.search(r"[*+()=×]", what) is None and Path(what).exists()
 
 
-def _sample(what: str, data: str | None) -> tuple[Any, Any, Any]:
+def _sample(what: str, data: str | None) -> tuple[Any, Any, Any, tuple[str, ...]]:
     from denpa.data import read_like
     from denpa.train.model_file import load_model
-    from denpa.train.parts import encode
+    from denpa.train.parts import encode, input_names
 
     if data is None:
         raise UsageError("a network is drawn with data", got=what, fix="--data FILE, e.g. the file it was trained on")
@@ -121,7 +121,7 @@ def _sample(what: str, data: str | None) -> tuple[Any, Any, Any]:
     x, t = encode(model.network, read_like(data, model.inputs, model.targets), model.inputs, model.targets)
     if not len(x):
         raise UsageError("the data have no rows", got=data)
-    return model.network, x, t
+    return model.network, x, t, input_names(model.inputs)
 
 
 def _pairs(texts: tuple[str, ...]) -> dict[str, str]:

@@ -95,6 +95,7 @@ def explain(
             level=level,  # type: ignore[arg-type]  # click has checked it
             learning_rate=learning_rate or _rate(run),
             names=data.names,
+            input_names=data.input_names,
         )
         deliver(document, kind or by_ending(out), lang, out, "the explanation")
 

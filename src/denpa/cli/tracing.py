@@ -46,5 +46,13 @@ def trace(
 
     chosen = find(notation, gradient=gradient)  # type: ignore[arg-type]  # click has checked it
     data = sample(run, rows, part=part, source=source)
-    traced = trace_step(data.network, data.x, data.t, notation=chosen, learning_rate=learning_rate, names=data.names)
+    traced = trace_step(
+        data.network,
+        data.x,
+        data.t,
+        notation=chosen,
+        learning_rate=learning_rate,
+        names=data.names,
+        input_names=data.input_names,
+    )
     deliver(traced.document, kind or by_ending(out), lang, out, "the trace")

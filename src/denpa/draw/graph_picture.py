@@ -155,6 +155,7 @@ def draw(
     limit: int = LIMIT,
     labels: Labels | None = None,
     notation: str | Notation | None = None,
+    input_names: Sequence[str] = (),
     highlight: Sequence[Tensor | Node | str] = (),
     local: bool = False,
     tensors: Tensors = "strip",
@@ -175,13 +176,14 @@ def draw(
     zoom: of a network, "layers" (default), "units" or "operations", the last two for one `row` of the batch.
     collapse: above `limit` nodes, or always (True) or never (False); expand: names of boxes to open.
     labels: other names, a mapping from names or a function of the node.  notation: whose letters a network's values
-    get, "001" for networks.  highlight: nodes, the edges between which are marked; of one node, all that it influences.
+    get, "001" for networks.  input_names: of the columns behind a network's inputs, shown with its units.
+    highlight: nodes, the edges between which are marked; of one node, all that it influences.
     UsageError for anything else, for names that do not exist, and for a graph of more than 20,000 boxes.
     """
     _choices(language, theme)
     letters = profile(notation or DEFAULT)  # only a network's values have letters, unless they are asked for
     if network := is_network(what):
-        what = _at_zoom(what, args, zoom, row, letters)
+        what = _at_zoom(what, args, zoom, row, letters, input_names)
         if isinstance(what, Step):
             heading = title or in_language(units.TITLE, language)
             return _at(Drawing(compose(units.diagram(what, letters, heading, language)), theme), step)
@@ -214,7 +216,9 @@ def _at(drawing: Drawing, step: int | None) -> Drawing:
     return drawing if step is None else drawing.step(step)
 
 
-def _at_zoom(network: Any, args: tuple[Any, ...], zoom: Zoom | None, row: int, letters: Notation) -> Graph | Step:
+def _at_zoom(
+    network: Any, args: tuple[Any, ...], zoom: Zoom | None, row: int, letters: Notation, input_names: Sequence[str]
+) -> Graph | Step:
     """The graph of the layers or of the scalar operations; for units, the step they are drawn from."""
     if not 1 <= len(args) <= 2:
         raise UsageError("a network is drawn with a batch: draw(network, x) or draw(network, x, t)", where=user_line())
@@ -223,7 +227,7 @@ def _at_zoom(network: Any, args: tuple[Any, ...], zoom: Zoom | None, row: int, l
     x, t = (*args, None)[:2]
     if zoom in (None, "layers"):
         return layers(network, x, t)
-    sample = one_row(network, x, t, row)
+    sample = one_row(network, x, t, row, input_names)
     return operations(sample, letters) if zoom == "operations" else sample
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from denpa.draw.diagram import Diagram, Item, Link, compose
+from denpa.draw.markup import shorten
 from denpa.draw.quantities import arrow, magnitude, number_text
 from denpa.draw.scene import Row, Scene
 from denpa.draw.view import loss_name
@@ -17,6 +18,7 @@ from denpa.explain.words import Language, T, in_language
 from denpa.primitive import REGISTRY
 
 SHOWN = 6  # units of a layer; a wider one shows its first ones and one box for the rest
+NAME = 20  # columns of characters of an input's name
 TITLE = T(en="Units and weights of a network", ja="ネットワークのユニットと重み")
 _MORE = T(en="… {0} more", ja="… 他 {0} 個")
 _INTO = T(en="Σ of {0}", ja="{0} 個の和")
@@ -50,8 +52,11 @@ class _Units:
 
     def build(self, title: str) -> Diagram:
         for i in self.shown[0]:
-            value = Row("value", number_text(self.step.inputs[0, i]))
-            self._add(0, i, Item(f"u0.{i}", "input", self._name(0, i), (value,)))
+            lines = [Row("value", number_text(self.step.inputs[0, i]))]
+            if self.step.input_names:
+                name = self.step.input_names[i]
+                lines.append(Row("note", shorten(name, NAME), 0, None, name))
+            self._add(0, i, Item(f"u0.{i}", "input", self._name(0, i), tuple(lines)))
         self._rest(0)
         for layer in self.step.layers:
             for i in self.shown[layer.layer]:

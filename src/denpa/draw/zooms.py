@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -40,7 +41,7 @@ def layers(network: Any, x: Any, t: Any) -> Graph:
     return Graph(network.loss(x, t))
 
 
-def one_row(network: Any, x: Any, t: Any, row: int) -> Step:
+def one_row(network: Any, x: Any, t: Any, row: int, input_names: Sequence[str] = ()) -> Step:
     """The step of one sample.  UsageError without a target, and for a row the batch does not have."""
     if t is None:
         raise UsageError("units and operations need a target: draw(network, x, t, ...)", where=user_line())
@@ -49,7 +50,7 @@ def one_row(network: Any, x: Any, t: Any, row: int) -> Step:
         if not -len(x) <= row < len(x):
             raise UsageError("the batch has no such row", where=user_line(), got=str(row), want=f"0 … {len(x) - 1}")
         x, t = x[row], np.asarray(t[row])
-    return record_step(network, x, t)
+    return record_step(network, x, t, input_names=input_names)
 
 
 def operations(step: Step, notation: Notation) -> Graph:

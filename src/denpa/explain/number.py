@@ -131,14 +131,16 @@ def explanation(
     loss: str | None = None,
     reduction: str | None = None,
     names: Sequence[str] = (),
+    input_names: Sequence[str] = (),
 ) -> Explanation:
     """Why ∂loss/∂(one element) is the number it is: as values here, as a Document by `explain`.
 
     graph_or_network: a Network, a Sequential with loss (and reduction), or a recorded Graph or Tensor of shape ().
     name: "W[1][2,7]" or "b[1][2]", counted as the notation counts, or "0.weight[2,7]", any named value, from 0.
     x (batch, n_in), t: the samples of a network; row: one of them, from 0, so that the loss is that sample's.
-    names: of the samples, where they have some.  top: how many paths to list.  level: "units" goes from unit to unit,
-    "operations" through every recorded operation.  learning_rate: of the update that is foretold.
+    names: of the samples, input_names: of the columns behind the inputs, where they have some.
+    top: how many paths to list.  level: "units" goes from unit to unit, "operations" through every recorded operation.
+    learning_rate: of the update that is foretold.
     UsageError for names, GradientError when the loss does not depend on the element.
     """
     if level not in ("auto", "units", "operations"):
@@ -154,6 +156,7 @@ def explanation(
         loss=loss,
         reduction=reduction,
         names=names,
+        input_names=input_names,
     )
     if found.node is found.root:
         raise UsageError(f"{name} is what is differentiated", where=user_line(), want="a value that it depends on")

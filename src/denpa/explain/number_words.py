@@ -98,8 +98,12 @@ def _what(e: Explanation, s: Symbols) -> T:
     target = tex.plain(s.target)
     u, layer = n.units_from, 0 if role is None else role.layer + n.layers_from
     if role is not None and role.kind == "weight":
-        en = f"{target}, the weight from unit {at[1] + u} of layer {layer - 1} to unit {at[0] + u} of layer {layer},"
-        ja = f"{target}（層{layer - 1}のユニット{at[1] + u}から層{layer}のユニット{at[0] + u}への重み）"
+        column = e.subject.input_name(e.subject.element)
+        en, ja = (f" ({column})", f"「{column}」") if column else ("", "")
+        en = (
+            f"{target}, the weight from unit {at[1] + u}{en} of layer {layer - 1} to unit {at[0] + u} of layer {layer},"
+        )
+        ja = f"{target}（層{layer - 1}のユニット{at[1] + u}{ja}から層{layer}のユニット{at[0] + u}への重み）"
     elif role is not None and role.kind == "bias":
         en = f"{target}, the bias of unit {at[0] + u} of layer {layer},"
         ja = f"{target}（層{layer}のユニット{at[0] + u}のバイアス）"
@@ -156,6 +160,8 @@ def _factors(path: Path, s: Symbols) -> Table:
         here, there = stops[i], stops[i + 1]
         symbol = tex.plain(s.partial(s.element(there.element), s.element(here.element)))
         words = meaning(there.element, here.element)
+        if column := s.subject.input_name(here.element):
+            words = T(en=f"the value of {column}", ja=f"{column} の値")
         if here.via:
             words = T(en=f"{words.en} ({here.via})", ja=f"{words.ja}（{here.via}）")
         rows.append((symbol, Number(here.factor, digits=6), words))

@@ -51,6 +51,7 @@ class Step:
     """A recorded step.  inputs (batch, n_in), targets (batch, n_out) as numbers (classes as rows of 0 and 1).
 
     sample_losses (batch,).  fused: the loss contains the output function.  dropout: some was left out.
+    input_names: of the columns behind the inputs, where they have names.
     """
 
     graph: Graph
@@ -63,6 +64,7 @@ class Step:
     reduction: str
     fused: bool
     dropout: bool
+    input_names: tuple[str, ...] = ()
 
     @property
     def depth(self) -> int:
@@ -98,14 +100,25 @@ class _Plan:
     dropout: bool
 
 
-def record_step(network: Any, x: Any, t: Any, *, loss: str | None = None, reduction: str | None = None) -> Step:
+def record_step(
+    network: Any,
+    x: Any,
+    t: Any,
+    *,
+    loss: str | None = None,
+    reduction: str | None = None,
+    input_names: Sequence[str] = (),
+) -> Step:
     """Run the network forward to its loss and back.  x (batch, n_in) or (n_in,), t as the loss takes it.
 
-    loss, reduction: for a Sequential (a Network knows its own).  UsageError for a network of another kind.
+    loss, reduction: for a Sequential (a Network knows its own).  input_names: one for each input, or none.
+    UsageError for a network of another kind.
     """
     plan = _plan(network, loss, reduction)
     dtype = plan.linears[0].weight.dtype
     x, t = _batch(x, t, dtype)
+    if input_names and len(input_names) != x[0].size:
+        raise UsageError("one name for each input", where=user_line(), got=f"{len(input_names)}", want=f"{x[0].size}")
     root, output = _forward(plan, x, t)
     nodes = _by_role(Graph({"loss": root, "output": output}))
     graph = Graph({"loss": root, "output": output})
@@ -126,6 +139,7 @@ def record_step(network: Any, x: Any, t: Any, *, loss: str | None = None, reduct
         reduction=plan.reduction,
         fused=plan.loss.fused is not None,
         dropout=plan.dropout,
+        input_names=tuple(input_names),
     )
 
 

@@ -31,7 +31,8 @@ _STATIONS = ("preactivation", "activation")
 @dataclass(frozen=True, eq=False)
 class Subject:
     """The graph in float64, the loss in it, and the element.  batch: samples in the loss; single: the name of the one
-    chosen, None for the loss of all; names: of each, where they have some.
+    chosen, None for the loss of all; names: of each, and input_names: of the columns behind the inputs, where they have
+    some.
 
     narrow: the dtype the graph was in before, None when it was float64.
     """
@@ -44,6 +45,7 @@ class Subject:
     single: str | None = None
     names: tuple[str, ...] = ()
     narrow: str | None = None
+    input_names: tuple[str, ...] = ()
 
     @property
     def node(self) -> Node:
@@ -67,6 +69,13 @@ class Subject:
         """The layers of a network, where the units of a path are told apart; empty for a graph without layers."""
         return tuple(n for n in self.graph.nodes if n.role is not None and n.role.kind in _STATIONS and n.requires)
 
+    def input_name(self, weight: Element) -> str:
+        """The name of the input that this weight of the first layer multiplies; "" where there is none."""
+        role = weight.node.role
+        if role != Role("weight", 1) or len(weight.at) != 2 or not self.input_names:
+            return ""
+        return self.input_names[weight.at[1]]
+
     def by_role(self, kind: str, layer: int) -> Node | None:
         return next((n for n in self.graph.nodes if n.role == Role(kind, layer)), None)
 
@@ -88,12 +97,13 @@ def subject(
     loss: str | None = None,
     reduction: str | None = None,
     names: Sequence[str] = (),
+    input_names: Sequence[str] = (),
 ) -> Subject:
     """Record the loss in float64 and find the element.  UsageError for what cannot be found."""
     if not isinstance(name, str):
         raise UsageError("what to explain is named by a text", where=user_line(), got=type(name).__name__)
     if is_model(graph_or_network):
-        return _of_network(graph_or_network, name, x, t, row, notation, loss, reduction, tuple(names))
+        return _of_network(graph_or_network, name, x, t, row, notation, loss, reduction, tuple(names), input_names)
     if isinstance(graph_or_network, Tensor):
         graph_or_network = Graph(graph_or_network)
     if not isinstance(graph_or_network, Graph):
@@ -127,6 +137,7 @@ def _of_network(
     loss: str | None,
     reduction: str | None,
     names: tuple[str, ...],
+    input_names: Sequence[str],
 ) -> Subject:
     if x is None or t is None:
         raise UsageError(
@@ -142,7 +153,7 @@ def _of_network(
         raise UsageError("one name for each sample", where=user_line(), got=f"{len(names)}", want=f"{len(x)}")
     x, t = one_row(x, t, row)
     with np.errstate(all="ignore"):  # a loss that is not finite is refused below
-        step = record_step(wide, x, t, loss=loss, reduction=reduction)
+        step = record_step(wide, x, t, loss=loss, reduction=reduction, input_names=input_names)
     bound = notation.bound(step.depth, {layer.layer: layer.name for layer in step.layers})
     graph = Graph({"loss": Tensor(step.graph.outputs["loss"])})
     single = None
@@ -150,7 +161,8 @@ def _of_network(
         single = names[row] if names else str(row)
     elif step.batch == 1 and names:
         single = names[0]
-    return Subject(graph, _loss(graph), find(name, graph, bound), bound, step.batch, single, names, narrow)
+    found = find(name, graph, bound)
+    return Subject(graph, _loss(graph), found, bound, step.batch, single, names, narrow, step.input_names)
 
 
 def one_row(x: Any, t: Any, row: int | None) -> tuple[Any, Any]:

@@ -7,7 +7,7 @@ Jacobian chain of seed 001 (33)–(48) beside the delta rule (50)–(54).
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -102,16 +102,18 @@ def trace_step(
     loss: str | None = None,
     reduction: str | None = None,
     names: tuple[str, ...] = (),
+    input_names: Sequence[str] = (),
 ) -> Trace:
     """One forward and backward pass of a Network or Sequential in a textbook's notation.
 
     x (n_in,) or (batch, n_in); t one target or (batch,) class numbers or (batch, n_out).  learning_rate: also the
     update and the loss after it.  loss, reduction: for a Sequential; a Network has its own.  Dropout is left out.
+    names: of the samples; input_names: of the columns behind the inputs, shown beside their units.
     UsageError for a network that is not Linear layers with at most one activation each.  Source: seed 001 §5.
     """
     chosen = find_notation(notation)
     with np.errstate(all="ignore"):  # what is not finite is shown as it is
-        step = record_step(network, x, t, loss=loss, reduction=reduction)
+        step = record_step(network, x, t, loss=loss, reduction=reduction, input_names=input_names)
         update = None if learning_rate is None else _update(network, x, t, step, learning_rate, loss, reduction)
         return Trace(step, _bound(chosen, step), compare(step), update, names)
 

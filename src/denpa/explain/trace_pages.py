@@ -29,7 +29,7 @@ def document(trace: Trace) -> Document:
     """The whole page.  Nothing is computed here beyond sums of the values the step holds."""
     step, n = trace.step, trace.notation
     equations = Equations(n, step.depth, step.batch, step.reduction == "mean", step.fused)
-    sections = [legend(step, n)]
+    sections = [legend(step, n), *_inputs(trace)]
     sections += [_forward(trace, equations, v) for v in step.layers]
     sections += [_loss(trace, equations)]
     sections += [_backward(trace, equations, v) for v in reversed(step.layers)]
@@ -151,6 +151,25 @@ def _bias_shape(weights: dict[str, Any]) -> T | str:
     return T(en="the last column of the weights", ja="重みの最後の列")
 
 
+# -- inputs ------------------------------------------------------------------------------------------------------------
+def _inputs(trace: Trace) -> Iterator[Section]:
+    """Which column is which unit, with its value, where the inputs have names."""
+    step, n = trace.step, trace.notation
+    if not step.input_names:
+        return
+    listed = range(min(step.batch, SAMPLES))
+    heads: list[Any] = [T(en="unit", ja="ユニット"), T(en="column", ja="列")]
+    heads += [n.symbol("activation", 0, sample=i if step.batch > 1 else None).plain for i in listed]
+    rows: tuple[tuple[Any, ...], ...] = tuple(
+        (str(u + n.units_from), name, *(Number(float(step.inputs[i, u])) for i in listed))
+        for u, name in enumerate(step.input_names)
+    )
+    caption = T(en="The columns as the network takes them", ja="ネットワークに入る列の値")
+    yield Section(
+        T(en="The inputs", ja="入力"), (Table(tuple(heads), rows, caption, folded=len(rows) > LONG),), key="inputs"
+    )
+
+
 # -- forward -----------------------------------------------------------------------------------------------------------
 def _forward(trace: Trace, e: Equations, v: LayerStep) -> Section:
     n, step = trace.notation, trace.step
@@ -158,7 +177,7 @@ def _forward(trace: Trace, e: Equations, v: LayerStep) -> Section:
     blocks: list[Block] = [formula(e.forward(k, v.bias is not None))]
     blocks += _filled_forward(e, step, v)
     blocks += [formula(e.activate(k, v.function.function))]
-    blocks += [_unit_table(trace, v), *_weight_table(n, v, gradients=False)]
+    blocks += [_unit_table(trace, v), *_weight_table(trace, v, gradients=False)]
     return Section(
         T(en=f"Forward, layer {k + n.layers_from}", ja=f"順伝播：第{k + n.layers_from}層"),
         tuple(blocks),
@@ -219,8 +238,9 @@ def _unit_table(trace: Trace, v: LayerStep) -> Table:
     return Table(tuple(heads), rows, caption, folded=len(rows) > LONG)
 
 
-def _weight_table(n: Notation, v: LayerStep, *, gradients: bool) -> Iterator[Block]:
+def _weight_table(trace: Trace, v: LayerStep, *, gradients: bool) -> Iterator[Block]:
     """All weights (or their gradients) in the notation's orientation, or their range where they are too many."""
+    n = trace.notation
     of_weights, of_bias = (v.weight_gradient, v.bias_gradient) if gradients else (v.weight, v.bias)
     one = n.per_sample and len(v.delta) == 1
     symbol = (
@@ -233,11 +253,12 @@ def _weight_table(n: Notation, v: LayerStep, *, gradients: bool) -> Iterator[Blo
     shown = of_weights if n.layout.flat else written["weight"]
     across = n.layout.transposed
     heads = [T(en="from \\ to", ja="元＼先") if across else T(en="to \\ from", ja="先＼元")]
-    columns: list[Any] = [str(j + n.units_from) for j in range(shown.shape[1])]
+    named = trace.step.input_names if v.layer == 1 else ()
+    columns: list[Any] = [_unit(n, j, () if across else named) for j in range(shown.shape[1])]
     if n.layout.bias_column and of_bias is not None:
         columns[-1] = T(en="n (bias)", ja="n（バイアス）")
     body: list[tuple[Any, ...]] = [
-        (str(i + n.units_from), *(Number(float(w)) for w in row)) for i, row in enumerate(shown)
+        (_unit(n, i, named if across else ()), *(Number(float(w)) for w in row)) for i, row in enumerate(shown)
     ]
     if "bias" in written and of_bias is not None and across:
         body.append((T(en="bias", ja="バイアス"), *(Number(float(b)) for b in of_bias)))
@@ -245,6 +266,11 @@ def _weight_table(n: Notation, v: LayerStep, *, gradients: bool) -> Iterator[Blo
         columns.append(T(en="bias", ja="バイアス"))
         body = [(*row, Number(float(b))) for row, b in zip(body, of_bias, strict=True)]
     yield Table((*heads, *columns), tuple(body), symbol.plain, folded=len(body) > LONG)
+
+
+def _unit(n: Notation, i: int, names: tuple[str, ...]) -> str:
+    """A unit's number, and beside it the name of its column where it has one."""
+    return f"{i + n.units_from} {names[i]}" if i < len(names) else str(i + n.units_from)
 
 
 def _ranges(name: str, weights: Array, bias: Array | None, n: Notation, v: LayerStep, gradients: bool) -> Table:
@@ -353,7 +379,7 @@ def _backward(trace: Trace, e: Equations, v: LayerStep) -> Section:
     if v.bias_gradient is not None and (text := e.bias_gradient(k)) is not None:
         blocks.append(formula(text))
     blocks += _filled_gradient(e, step, v)
-    blocks += [_delta_table(trace, v, slope), *_weight_table(n, v, gradients=True)]
+    blocks += [_delta_table(trace, v, slope), *_weight_table(trace, v, gradients=True)]
     return Section(
         T(en=f"Backward, layer {k + n.layers_from}", ja=f"逆伝播：第{k + n.layers_from}層"),
         tuple(blocks),

@@ -17,7 +17,7 @@ from denpa.explain.trace import Trace, trace_step
 from denpa.explain.words import T
 from denpa.formatting import number
 from denpa.nn import Network
-from denpa.train.parts import Parts
+from denpa.train.parts import Parts, input_names
 
 MOST = 2_000_000  # parameters: 784-1000-1000-10 (1.8 million) takes 0.25 s on one core, most of it the Jacobian chain
 TOP = 5  # paths listed of each weight
@@ -48,18 +48,19 @@ def inside_of(network: Network, prepared: Parts, *, most: int = MOST) -> Inside:
     if not all(np.isfinite(p.value).all() for p in network.parameters().values()):
         return Inside(row, missing=_PARAMETERS)
     x, t = np.asarray(prepared.x[row : row + 1]), np.asarray(prepared.t[row : row + 1])
+    columns = input_names(prepared.inputs)
     with np.errstate(all="ignore"):  # a loss that overflows is told below
-        step = record_step(network, x, t)
+        step = record_step(network, x, t, input_names=columns)
     if not np.isfinite(step.loss):
         return Inside(row, missing=_loss_is(row, step.loss))
     size = sum(int(p.size) for p in network.parameters().values())
     if size > most:
         return Inside(row, step, too_large=_large(size, most))
     explained = tuple(
-        explanation(network, f"{name}.weight[{i},{j}]", x=x, t=t, top=TOP, names=(str(row),))
+        explanation(network, f"{name}.weight[{i},{j}]", x=x, t=t, top=TOP, names=(str(row),), input_names=columns)
         for name, i, j in chosen(step)
     )
-    return Inside(row, step, trace_step(network, x, t, names=(str(row),)), explained)
+    return Inside(row, step, trace_step(network, x, t, names=(str(row),), input_names=columns), explained)
 
 
 def chosen(step: Step) -> Iterator[tuple[str, int, int]]:

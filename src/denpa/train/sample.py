@@ -14,7 +14,7 @@ from denpa.errors import UsageError
 from denpa.nn import Network
 from denpa.train.model_file import Predictor, load_model
 from denpa.train.opened import data_of
-from denpa.train.parts import division, encode
+from denpa.train.parts import division, encode, input_names
 from denpa.train.run import Run
 
 PARTS = ("all", "train", "valid", "test")
@@ -22,12 +22,16 @@ PARTS = ("all", "train", "valid", "test")
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """x (n, n_in) and t as the network and its loss take them; names: of each row, "row 17 of digits"."""
+    """x (n, n_in) and t as the network and its loss take them; names: of each row, "row 17 of digits".
+
+    input_names: of each input's column (area, district=港, age missing), () where inputs are known by place alone.
+    """
 
     network: Network
     x: Array
     t: Array
     names: tuple[str, ...]
+    input_names: tuple[str, ...] = ()
 
 
 def sample(path: str | Path, rows: Sequence[int], *, part: str = "all", source: str | None = None) -> Sample:
@@ -72,4 +76,4 @@ def _of_run(path: Path, part: str) -> tuple[Dataset, Array | None]:
 
 def _encoded(model: Predictor, data: Dataset, rows: Array) -> Sample:
     x, t = encode(model.network, data.take(rows), model.inputs, model.targets)
-    return Sample(model.network, x, t, tuple(f"{row}" for row in rows))
+    return Sample(model.network, x, t, tuple(f"{row}" for row in rows), input_names(model.inputs))
