@@ -7,6 +7,7 @@ window, so that the process holds a few MiB of the file while the system's own c
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
@@ -61,7 +62,7 @@ class Store:
             if size != want:
                 raise _damaged(path, f"{size:,} bytes instead of {want:,}")
             self._map = mmap.mmap(self._descriptor, 0, prot=mmap.PROT_READ)
-            self._map.madvise(mmap.MADV_RANDOM)  # what is read ahead of a random row is not needed
+            _advise(self._map)
         except BaseException:
             os.close(self._descriptor)
             raise
@@ -228,6 +229,13 @@ def write_store(
         told = about() if callable(about) else about
         file.seek(0)
         _write(file, memoryview(_encoded(key, count, fields, told, path)))
+
+
+def _advise(rows: mmap.mmap) -> None:
+    """Ask for pages of 2 MiB: to map pages of 4 KiB and to give them back takes 0.2 µs for each row of a large file."""
+    with contextlib.suppress(AttributeError, OSError):  # a system without them: as right, and slower
+        rows.madvise(mmap.MADV_HUGEPAGE)
+    rows.madvise(mmap.MADV_RANDOM)  # what is read ahead of a random row is not needed
 
 
 def _write(file: BinaryIO, view: memoryview) -> None:
