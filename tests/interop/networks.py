@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 
 from denpa.data import InputEncoding, TargetEncoding
 from denpa.data.coding import InputColumn
@@ -109,3 +110,36 @@ def _as_given(inputs: InputEncoding, i: int, values: Array) -> Array:
     known = inputs.cells[i].values
     texts = ["?" if np.isnan(v) else "unheard of" if v == len(known) else known[int(v)] for v in values[:, 0]]
     return np.array(texts, object)[:, None]
+
+
+def columns_file() -> bytes:
+    """What skl2onnx writes for a ColumnTransformer before a network: text and whole numbers one-hot, numbers imputed
+    and scaled, a column dropped."""
+    onnx = pytest.importorskip("onnx")
+    helper, ml = onnx.helper, "ai.onnx.ml"
+    kinds = {"age": 1, "city": 8, "n": 7, "w": 1, "unused": 1}
+    nodes = [
+        helper.make_node("Concat", ["age", "w"], ["merged"], axis=1),
+        helper.make_node("Imputer", ["merged"], ["imputed"], domain=ml, imputed_value_floats=[40.0, 0.5],
+                         replaced_value_float=float("nan")),
+        helper.make_node("Scaler", ["imputed"], ["scaled"], domain=ml, offset=[38.0, -1.0], scale=[0.25, 2.0]),
+        helper.make_node("OneHotEncoder", ["city"], ["cities"], domain=ml, cats_strings=["a", "b", "猫"], zeros=1),
+        helper.make_node("Cast", ["n"], ["whole"], to=7),
+        helper.make_node("OneHotEncoder", ["whole"], ["counts"], domain=ml, cats_int64s=[0, 1, 2], zeros=0),
+        helper.make_node("Gather", ["counts", "kept"], ["some"], axis=-1),
+        helper.make_node("Concat", ["cities", "some"], ["coded"], axis=-1),
+        helper.make_node("Reshape", ["coded", "shape"], ["flat"]),
+        helper.make_node("Concat", ["flat", "scaled"], ["all"], axis=1),
+        helper.make_node("Gemm", ["all", "W", "b"], ["h"], transB=1),
+        helper.make_node("Softmax", ["h"], ["p"], axis=1),
+    ]  # fmt: skip
+    rng = np.random.default_rng(0)
+    constants = {"kept": np.array([1, 2]), "shape": np.array([-1, 5]), "W": rng.normal(size=(3, 7)), "b": np.ones(3)}
+    made = [
+        onnx.numpy_helper.from_array(v if v.dtype.kind == "i" else v.astype(np.float32), name)
+        for name, v in constants.items()
+    ]
+    inputs = [helper.make_tensor_value_info(name, kind, ["N", 1]) for name, kind in kinds.items()]
+    graph = helper.make_graph(nodes, "g", inputs, [helper.make_tensor_value_info("p", 1, ["N", 3])], made)
+    imports = [helper.make_opsetid("", 18), helper.make_opsetid(ml, 3)]
+    return bytes(helper.make_model(graph, opset_imports=imports, ir_version=8).SerializeToString())

@@ -65,7 +65,7 @@ def samples() -> list[bytes]:
         proto = onnx.ModelProto.FromString(data)
         del proto.metadata_props[:]
         found += [data, proto.SerializeToString()]
-    return found
+    return [*found, networks.columns_file()]
 
 
 SAMPLES = samples()
@@ -151,6 +151,8 @@ OPERATORS = [
     "Where",
     "Erf",
     "Gather",
+    "OneHotEncoder",
+    "Imputer",
 ]
 SIZES = [-1, 0, 1, 2, 7, 1 << 24, 1 << 40]
 

@@ -415,7 +415,7 @@ CHANGES = {
     "an opset of the past": (lambda m: setattr(m.opset_import[0], "version", 6), "version of the operators"),
     "a trillion columns": (lambda m: setattr(kind(m).shape.dim[1], "dim_value", 1 << 40), "fixed number of columns"),
     "columns without a number": (lambda m: kind(m).shape.dim[1].Clear(), "fixed number of columns"),
-    "text for an input": (lambda m: setattr(kind(m), "elem_type", 8), "not of numbers"),
+    "text for an input": (lambda m: setattr(kind(m), "elem_type", 8), "input 1 is text"),
     "other columns": (lambda m: setattr(kind(m).shape.dim[1], "dim_value", 4), "do not fit the rows"),
 }  # fmt: skip
 

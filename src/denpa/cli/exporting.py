@@ -67,7 +67,11 @@ def _checked(model: Predictor, out: Path, source: str) -> int:
 @click.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="Write the model file here.")
-@click.option("--output", metavar="NAME", help="Which output of the file.  [default: the first that can be read]")
+@click.option(
+    "--output",
+    metavar="NAME",
+    help="Which output of the file, or tensor inside of it.  [default: the first output that can be read]",
+)
 @click.option("--class", "classes", metavar="NAME", multiple=True, help="Name of a class; repeat, in order.")
 @click.option("--column", "columns", metavar="NAME", multiple=True, help="Name of an input; repeat, in order.")
 @click.option("--target", metavar="NAME", help="Name of the column that is predicted.  [default: the output's]")

@@ -185,10 +185,11 @@ class Attributes:
             raise ModelFileError(f"the attribute {name} has another type", where=self.where, got=f"type {found.type}")
         return found
 
-    def number(self, name: str, default: float) -> float:
+    def number(self, name: str, default: float, *, nan: bool = False) -> float:
+        """nan: it may be NaN."""
         found = self._take(name, 1)
         value = default if found is None else float(found.f)
-        if not math.isfinite(value):
+        if not math.isfinite(value) and not (nan and math.isnan(value)):
             raise ModelFileError(f"the attribute {name} is not finite", where=self.where, got=str(value))
         return value
 

@@ -17,16 +17,18 @@ from denpa.arrays import Array
 from denpa.data import InputEncoding, TargetEncoding
 from denpa.data.files import listed, shown, shown_path
 from denpa.errors import ModelFileError, ShapeError, UsageError
+from denpa.interop.onnx_columns import encode_columns
 from denpa.interop.onnx_export import KEY, onnx_parts
-from denpa.interop.onnx_file import Attributes, OnnxFile, read_onnx
+from denpa.interop.onnx_file import STRING, Attributes, OnnxFile, read_onnx
 from denpa.interop.onnx_layers import Chain, chain
-from denpa.interop.onnx_ops import OPERATORS, Call, Failed, Label, Rows
+from denpa.interop.onnx_ops import OPERATORS
+from denpa.interop.onnx_values import Call, Failed, Label, Rows
 from denpa.nn import Network
 from denpa.train.model_file import Predictor, from_description
 
-NUMBERS = {1, 2, 3, 4, 5, 6, 7, 10, 11, 12, 13}  # element types of inputs: floats and integers
+WHOLE, FLOATS = (2, 3, 4, 5, 6, 7, 12, 13), (1, 10, 11)  # element types of inputs
 MOST_FEATURES = 1 << 24
-_ROOM = 1 << 20  # bytes of constants that nodes may compute, beside twice those in the file
+_ROOM = 4 << 20  # bytes of constants that nodes may compute, beside twice those in the file
 
 
 def import_onnx(
@@ -40,10 +42,11 @@ def import_onnx(
 ) -> Predictor:
     """The model in an ONNX file; `save_model` or `denpa import` makes a model file of it.
 
-    output: which of the file's outputs, by default the first that is one.  classes: names, in order; outputs that end
-    without softmax or sigmoid are then taken as logits of a softmax.  columns: names of the inputs, by default those of
-    the file's inputs when there are several.  target: the name of the column that is predicted.  maximum: what inputs
-    are divided by before they reach the network, 255 for pixels that it was trained on as 0 … 1.
+    output: which of the file's outputs, by default the first that is one; a tensor inside of it will do.
+    classes: names, in order; outputs that end without softmax or sigmoid are then taken as logits of a softmax.
+    columns: names of the inputs, by default those of the file's inputs when there are several.
+    target: the name of the column that is predicted.
+    maximum: what inputs are divided by before they reach the network, 255 for pixels that it was trained on as 0 … 1.
     What was left out or changed stands in `about["notes"]`.  ModelFileError naming node and operator for what is no
     feedforward network, and for a file that is damaged, too large, or keeps its numbers in other files.
     """
@@ -65,11 +68,12 @@ def import_onnx(
 
     first = list(rows.back())[-1]
     built = chain(rows.stages(), first.features, fail)
-    notes += built.notes
     predicted = target or file.told.get("target") or name
     targets = _targets(built, tuple(map(str, classes)) or known, predicted, bool(classes), fail, notes)
+    inputs = _inputs(built, first, file, tuple(columns), maximum, fail)
+    notes += built.notes
     network = _network(built, _dtype(rows), fail)
-    return Predictor(network, _inputs(built, rows, file, tuple(columns), maximum), targets, None, _about(file, notes))
+    return Predictor(network, inputs, targets, None, _about(file, notes))
 
 
 def _about(file: OnnxFile, notes: list[str]) -> dict[str, Any]:
@@ -124,11 +128,15 @@ def _follow(file: OnnxFile) -> dict[str, Any]:
 
 
 def _taken(value: Any) -> int:
-    """Bytes of memory that a node's result may need: a constant, or the weights of one more layer."""
+    """Bytes of memory that a node's result may need: a constant, columns, or the weights of one more layer."""
     if isinstance(value, np.ndarray):
         return int(value.nbytes)
-    stage = value.stage if isinstance(value, Rows) else None
-    return int(stage.value.nbytes) if stage is not None and stage.kind == "linear" else 0
+    if not isinstance(value, Rows):
+        return 0
+    if value.stage is None:
+        values = sum(len(column.kept) for column in value.columns or ())
+        return 16 * len(value.inputs) + 120 * len(value.columns or ()) + 8 * values
+    return int(value.stage.value.nbytes) if value.stage.kind == "linear" else 0
 
 
 def _second(where: str, operator: str, place: int) -> Failed:
@@ -160,7 +168,7 @@ def _value(file: OnnxFile, node: Any, operator: str, where: str, values: dict[st
         )
     try:
         attributes = Attributes(node, where)
-        found = OPERATORS[operator](Call(operator, given, attributes, file.opset, where))
+        found = OPERATORS[operator](Call(operator, given, attributes, file.opset, where, tuple(node.input)))
         attributes.done()
     except ModelFileError as error:
         return Failed(error)
@@ -168,17 +176,19 @@ def _value(file: OnnxFile, node: Any, operator: str, where: str, values: dict[st
 
 
 def _input(file: OnnxFile, declared: Any) -> Any:
-    """Rows as they come in; Failed for inputs that are no rows of numbers."""
+    """Rows as they come in; Failed for inputs that are no rows of numbers or text."""
     tensor, where = declared.type.tensor_type, f"{file.where}, input {shown(declared.name)}"
     dims = [d.dim_value if d.HasField("dim_value") else None for d in tensor.shape.dim]
-    if tensor.elem_type not in NUMBERS:
-        return Failed(ModelFileError("an input is not of numbers", where=where, got=f"element type {tensor.elem_type}"))
+    if tensor.elem_type not in (*WHOLE, *FLOATS, STRING):
+        got = f"element type {tensor.elem_type}"
+        return Failed(ModelFileError("an input is neither of numbers nor of text", where=where, got=got))
     sizes = [n for n in dims[1:] if n is not None and 0 < n <= MOST_FEATURES]
     if len(dims) < 2 or len(sizes) != len(dims) - 1 or not 0 < _product(sizes) <= MOST_FEATURES:
         got = ", ".join("?" if n is None else str(n) for n in dims)
         return Failed(ModelFileError("an input has no fixed number of columns", where=where, got=f"({got})",
                                      want=f"(N, columns), at most {MOST_FEATURES:,}"))  # fmt: skip
-    return Rows((declared.name,), tuple(sizes))
+    element = "text" if tensor.elem_type == STRING else "whole" if tensor.elem_type in WHOLE else "float"
+    return Rows((declared.name,), tuple(sizes), widths=(_product(sizes),), element=element)
 
 
 def _product(sizes: Sequence[int]) -> int:
@@ -195,11 +205,13 @@ def _chosen(file: OnnxFile, values: dict[str, Any], asked: str | None) -> tuple[
     Rows first, then a table of probabilities by class, then a class.
     """
     names = [declared.name for declared in file.graph.output]
-    if asked is not None and asked not in names:
+    if asked is not None and asked not in values:
         raise UsageError("the file has no such output", where=file.where, got=repr(asked)[:80], want=listed(names))
     found = {name: values.get(name) for name in ([asked] if asked is not None else names)}
     labels = [v for v in (values.get(name) for name in names) if isinstance(v, Label) and v.classes]
-    answers = [(name, v) for name, v in found.items() if isinstance(v, (Rows, Label))]
+    answers = [
+        (n, v) for n, v in found.items() if isinstance(v, Label) or (isinstance(v, Rows) and v.element != "text")
+    ]
     if answers:
         name, value = min(answers, key=lambda answer: _rank(answer[1]))  # the first among equals
         rows = value.of if isinstance(value, Label) else value
@@ -297,10 +309,17 @@ def _targets(
     return TargetEncoding("classes", name, classes)
 
 
-def _inputs(built: Chain, rows: Rows, file: OnnxFile, columns: tuple[str, ...], maximum: float | None) -> InputEncoding:
+def _inputs(
+    built: Chain, rows: Rows, file: OnnxFile, columns: tuple[str, ...], maximum: float | None, fail: Any
+) -> InputEncoding:
     shapes = {d.name: tuple(x.dim_value for x in d.type.tensor_type.shape.dim)[1:] for d in file.graph.input}
     if maximum is not None and not 0 < maximum < float("inf"):
         raise UsageError("maximum is out of range", got=maximum, want="a number above 0")
+    encoding = encode_columns(built, rows, columns, fail)
+    if encoding is not None:
+        if maximum is not None:
+            raise UsageError("a maximum is of pixels; this model has columns with categories or missing cells")
+        return encoding
     mean, std = built.mean * (maximum or 1.0), built.std * (maximum or 1.0)
     if not columns and all(_product(shapes[name]) == 1 for name in rows.inputs) and len(rows.inputs) > 1:
         columns = rows.inputs

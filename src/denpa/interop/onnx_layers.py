@@ -14,7 +14,8 @@ import numpy as np
 
 from denpa.arrays import Array
 from denpa.errors import ModelFileError
-from denpa.interop.onnx_ops import PARTS, Stage
+from denpa.interop.onnx_ops import PARTS
+from denpa.interop.onnx_values import Stage
 
 UNFINISHED = {name.lower() for name in PARTS} | {"min"}
 SQUARE = 1 << 24  # weights of a layer that only hands on its inputs, put in where two activations follow each other

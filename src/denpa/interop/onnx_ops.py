@@ -1,142 +1,24 @@
 """What an ONNX node does to rows on their way through a feedforward network: a table of operators.
 
-A value is a constant (an array), or `Rows`: the model's inputs after a chain of stages.  Nothing is computed on rows;
-the chain is what `onnx_import` builds the network from.
+Nothing is computed on rows; their chain of stages is what `onnx_import` builds the network from.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from denpa.arrays import Array
 from denpa.errors import ModelFileError
-from denpa.interop.onnx_file import DTYPES, Attributes
+from denpa.interop.onnx_file import DTYPES, STRING
+from denpa.interop.onnx_values import Above, Call, Label, Rows, Stage
 
 ROOT_HALF, ROOT_TOLERANCE = math.sqrt(0.5), 1e-6  # constants of GELU are float32 in most files
 SELU_ALPHA, SELU_GAMMA = 1.67326319217681884765625, 1.05070102214813232421875  # the operator's own defaults
-
-
-@dataclass(frozen=True, eq=False)
-class Stage:
-    """kind "add", "multiply", "divide": by `value`, a number or (features,); "linear": value W (n_out, n_in), bias;
-    "act": the activation `name` as nn.activation takes it, or "log_softmax", "binary", or a part of one."""
-
-    kind: str
-    name: str = ""
-    value: Any = None
-    bias: Any = None
-
-
-@dataclass(frozen=True, eq=False)
-class Rows:
-    """The inputs named, after `stage` on the `parent`.  shape: of one row, as the file declares or computes it."""
-
-    inputs: tuple[str, ...]
-    shape: tuple[int, ...]
-    parent: Rows | None = None
-    stage: Stage | None = None
-
-    @property
-    def features(self) -> int:
-        return math.prod(self.shape)
-
-    def then(self, stage: Stage, features: int | None = None) -> Rows:
-        return Rows(self.inputs, self.shape if features is None else (features,), self, stage)
-
-    def back(self) -> Iterator[Rows]:
-        """Itself, its parent, … to the inputs."""
-        rows: Rows | None = self
-        while rows is not None:
-            yield rows
-            rows = rows.parent
-
-    def stages(self) -> list[Stage]:
-        """First to last."""
-        return [rows.stage for rows in self.back() if rows.stage is not None][::-1]
-
-
-@dataclass(frozen=True, eq=False)
-class Above:
-    """Where rows exceed a threshold: PyTorch's softplus goes over to x there."""
-
-    of: Rows
-
-
-@dataclass(frozen=True, eq=False)
-class Label:
-    """What a classifier answers, from rows of probabilities.  classes: None before they are looked up; table: the
-    probabilities by class, of which several may be large, rather than the class."""
-
-    of: Rows
-    classes: tuple[str, ...] | None = None
-    table: bool = False
-
-
-@dataclass(frozen=True, eq=False)
-class Failed:
-    """A value that could not be followed; `error` is raised when it turns out to be needed."""
-
-    error: ModelFileError
-
-
-@dataclass(frozen=True, eq=False)
-class Call:
-    """One node with its inputs' values; None for one that was left out."""
-
-    op: str
-    inputs: tuple[Any, ...]
-    attributes: Attributes
-    opset: int
-    where: str
-
-    def wrong(self, what: str, got: Any = None, want: str | None = None) -> ModelFileError:
-        return ModelFileError(f"{self.op}: {what}", where=self.where, got=got, want=want)
-
-    def rows(self, index: int = 0) -> Rows:
-        value = self.inputs[index] if index < len(self.inputs) else None
-        if not isinstance(value, Rows):
-            raise self.wrong(f"input {index + 1} does not come from the model's inputs", _kind(value))
-        return value
-
-    def flat(self, index: int = 0) -> Rows:
-        """Rows of one axis."""
-        rows = self.rows(index)
-        if len(rows.shape) != 1:
-            raise self.wrong("the rows are not flat", f"(N, {', '.join(map(str, rows.shape))})", "(N, features)")
-        return rows
-
-    def constant(self, index: int) -> Array:
-        value = self.inputs[index] if index < len(self.inputs) else None
-        if not isinstance(value, np.ndarray):
-            raise self.wrong(f"input {index + 1} is not a constant", _kind(value), "a constant inside of the file")
-        return value
-
-    def numbers(self, index: int) -> Array:
-        value = self.constant(index)
-        if value.dtype.kind not in "fi":
-            raise self.wrong(f"input {index + 1} holds no numbers", str(value.dtype))
-        return value
-
-    def whole(self, index: int) -> list[int]:
-        value = self.constant(index)
-        if value.dtype.kind != "i":
-            raise self.wrong(f"input {index + 1} holds no whole numbers", str(value.dtype))
-        return [int(n) for n in value.ravel()]
-
-    def only(self, most: int) -> None:
-        if len(self.inputs) > most:
-            raise self.wrong("it has too many inputs", len(self.inputs), f"at most {most}")
-
-
-def _kind(value: Any) -> str:
-    if isinstance(value, np.ndarray):
-        return "a constant"
-    return {Rows: "rows", Above: "a comparison", Label: "a label"}.get(type(value), "nothing")
 
 
 PARTS = ("Erf", "Exp", "Log", "Abs")  # of activations that are put together: no layer by themselves
@@ -322,7 +204,7 @@ def _softmax(call: Call) -> Any:
     return _act(rows, "softmax" if call.op == "Softmax" else "log_softmax")
 
 
-def _scaled(rows: Rows, last: Rows | None = None) -> tuple[Rows, float, float]:
+def scaled(rows: Rows, last: Rows | None = None) -> tuple[Rows, float, float]:
     """(h, a, b) where the rows are a·h + b, a and b numbers: the steps by single numbers that come after `last`."""
     steps = []
     for h in rows.back():
@@ -340,12 +222,12 @@ def _scaled(rows: Rows, last: Rows | None = None) -> tuple[Rows, float, float]:
 def _gelu(call: Call, first: Rows, second: Rows) -> Rows:
     """a·h · k·(1 + erf(h/√2)) = 2ak · gelu(h), with its factors in any order; no other join of branches is read."""
     for x, phi in ((first, second), (second, first)):
-        erf, k, shift = _scaled(phi)
+        erf, k, shift = scaled(phi)
         if erf.stage is None or erf.stage.name != "erf" or erf.parent is None:
             continue
         before = {id(rows) for rows in erf.parent.back()}
         h = next((rows for rows in x.back() if id(rows) in before), None)
-        (base, inside, zero), (base2, a, zero2) = _scaled(erf.parent, h), _scaled(x, h)
+        (base, inside, zero), (base2, a, zero2) = scaled(erf.parent, h), scaled(x, h)
         right = abs(inside - ROOT_HALF) < ROOT_TOLERANCE and k == shift and zero == zero2 == 0
         if h is base is base2 and right:
             return _act(base, "gelu").then(Stage("multiply", value=np.float64(2 * a * k)))
@@ -439,7 +321,10 @@ def _cast(call: Call) -> Any:
         return value
     if isinstance(value, np.ndarray) and to in DTYPES and value.dtype.kind in "fib":
         return value.astype(DTYPES[to], copy=False)
-    if to not in (1, 11):
+    rows = call.cells()
+    if to == STRING and rows.element != "float" and rows.stage is None:
+        return replace(rows, element="text")
+    if to not in (1, 11) and (to not in DTYPES or rows.element != "whole"):
         raise call.wrong("it rounds the rows", f"element type {to}", "float32 or float64")
     return call.rows()
 
@@ -484,13 +369,16 @@ def _reshape(call: Call) -> Any:
         if min(shape, default=0) < -1 or (-1 in shape and value.size % abs(math.prod(shape))):
             raise call.wrong("a constant does not have so many numbers", str(shape)[:60], str(value.shape))
         return value.reshape(shape)
-    rows = call.rows()
+    rows = call.cells()
     # what has as many numbers as a row after the first axis keeps the rows, whatever that axis is called
     first, rest = (shape[0], tuple(shape[1:])) if shape else (None, ())
     if rest == (-1,):
         rest = (rows.features,)
     if first is None or first < -1 or min(rest, default=0) < 1 or math.prod(rest) != rows.features:
-        raise call.wrong("it does not keep the rows", str(shape)[:60], f"[-1, {rows.features}]")
+        # skl2onnx ends an MLPRegressor of several targets so: (N, 2) becomes (2N, 1), in onnxruntime, too
+        fix = f"import what goes into it instead: output={call.names[0]!r}, --output {call.names[0]}"
+        got = f"rows of {rows.features} numbers as {str(shape)[:60]}"
+        raise call.wrong("it does not keep the rows", got, f"[-1, {rows.features}]", fix if rows.stage else None)
     return replace(rows, shape=rest)
 
 
@@ -500,25 +388,6 @@ def _squeeze(call: Call) -> Any:
     if isinstance(value, Label):
         return value
     raise call.wrong("it is read on labels only")
-
-
-@operator("Concat")
-def _concat(call: Call) -> Any:
-    """The inputs side by side; or 1 − p beside p, a classifier's two classes."""
-    axis = call.attributes.whole("axis", 1)
-    parts = [call.flat(i) for i in range(len(call.inputs))]
-    if axis not in (1, -1) or not parts:
-        raise call.wrong("it does not put columns side by side", f"axis = {axis}", "axis = 1")
-    if all(part.stage is None for part in parts):
-        names = tuple(name for part in parts for name in part.inputs)
-        if len(set(names)) < len(names):
-            raise call.wrong("an input of the model stands in it twice")
-        return Rows(names, (sum(part.features for part in parts),))
-    if len(parts) == 2 and parts[1].features == 1 and parts[1].stage is not None and parts[1].parent is not None:
-        p, a, b = _scaled(parts[0])
-        if p is parts[1] and (a, b) == (-1.0, 1.0) and parts[1].stage.name == "sigmoid":
-            return parts[1].parent.then(Stage("act", "binary"), 2)
-    raise call.wrong("it joins branches that depend on the inputs", want="one layer after the other")
 
 
 # -- labels ------------------------------------------------------------------------------------------------------------
@@ -531,17 +400,11 @@ def _argmax(call: Call) -> Any:
     return Label(call.flat())
 
 
-def _labelled(call: Call, index: int, classes: Array) -> Label:
+def labelled(call: Call, index: int, classes: Array) -> Label:
     label = call.inputs[index] if index < len(call.inputs) else None
     if not isinstance(label, Label) or label.classes is not None:
         raise call.wrong("it is read on the place of the largest probability only")
     return Label(label.of, tuple(str(c) for c in np.ravel(classes)))
-
-
-@operator("Gather", "ai.onnx.ml:ArrayFeatureExtractor")
-def _gather(call: Call) -> Any:
-    call.attributes.ignore("axis")
-    return _labelled(call, 1, call.constant(0))
 
 
 @operator("ai.onnx.ml:ZipMap")
@@ -554,7 +417,11 @@ def _zipmap(call: Call) -> Any:
 @operator("ai.onnx.ml:LabelEncoder")
 def _label_encoder(call: Call) -> Any:
     keys, values = call.attributes.wholes("keys_int64s"), call.attributes.texts("values_strings")
+    if call.inputs and isinstance(call.inputs[0], Rows):
+        raise call.wrong(
+            "it numbers categories, which are no amounts", want="one input a category", fix="OneHotEncoder"
+        )
     if keys != list(range(len(values))):
         raise call.wrong("it does not name the classes 0, 1, …", str(keys)[:60])
     call.attributes.ignore("default_string", "default_int64", "default_float")
-    return _labelled(call, 0, np.array(values, object))
+    return labelled(call, 0, np.array(values, object))
