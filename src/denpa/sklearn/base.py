@@ -74,9 +74,8 @@ class Estimator(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         """One training; `incremental`: one epoch more, on these rows, without a stop."""
         self._check_parameters()
         fresh = not ((incremental or self.warm_start) and hasattr(self, "network_"))
-        known = {"estimator": self, "X": X, "y": y, "metadata": {"sample_weight": sample_weight}}
-        if valid is not None:
-            known["metadata"] |= dict(zip(("X_val", "y_val", "sample_weight_val"), valid, strict=True))
+        metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
+        known = {"estimator": self, "X": X, "y": y, "metadata": metadata}
         X, y = self._validated(X, y, reset=fresh)
         w = self._weights(sample_weight, X, y)
         t = self._targets(y, fresh and not (incremental and hasattr(self, "classes_")))
