@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import mmap
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -182,3 +183,11 @@ def test_an_error_in_the_pieces_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="line 101"):
         write_store(tmp_path / "s.rows", "k", FIELDS, broken(), dict)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_system_without_large_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "s.rows")
+    rows = np.array([9, 0, 9, 4])
+    large = Store(tmp_path / "s.rows", "k").take(rows)
+    monkeypatch.delattr(mmap, "MADV_HUGEPAGE", raising=False)
+    assert np.array_equal(Store(tmp_path / "s.rows", "k").take(rows), large)
