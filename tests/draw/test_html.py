@@ -192,3 +192,14 @@ def test_a_notebook_shows_the_lines_and_the_page_in_a_frame(words: str) -> None:
     assert frame.attributes["sandbox"] == ""
     assert "src" not in frame.attributes
     assert frame.attributes["srcdoc"] == html.page(document(words or "title"))
+
+
+def test_no_line_breaks_inside_a_number() -> None:
+    words = T(en="off by 1.91e-6, not -2e-10; x1e-b", ja="誤差は1.91e-6")
+    document = Document("d", (Section("s", (Text(words), Text("x = 1e-6", "code"))),))
+    page = html.page(document)
+    assert page.count('<span class="whole">1.91e-6</span>') == 2
+    assert '<span class="whole">-2e-10</span>' in page
+    assert "x1e-b" in page
+    assert "<code>x = 1e-6</code>" in page
+    assert ".whole,data{white-space:nowrap}" in page

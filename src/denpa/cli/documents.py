@@ -19,7 +19,6 @@ def by_ending(out: Path | None) -> str:
 
 def deliver(document: object, kind: str, lang: str, out: Path | None, what: str) -> None:
     """Print the document, or write it durably."""
-    from denpa import durable
     from denpa.draw import data, html, latex, text
     from denpa.explain.document import Document, Language
 
@@ -33,8 +32,15 @@ def deliver(document: object, kind: str, lang: str, out: Path | None, what: str)
         page = data.text(document, language) + "\n"
     else:
         page = "\n".join(text.lines(document, language)) + "\n"
+    hand_over(page, out, what)
+
+
+def hand_over(text: str, out: Path | None, what: str) -> None:
+    """Print the text, or write it durably and say where."""
+    from denpa import durable
+
     if out is None:
-        click.echo(page, nl=False)
+        click.echo(text, nl=False)
         return
-    durable.write(out, page.encode("utf-8"), what=what)
+    durable.write(out, text.encode("utf-8"), what=what)
     click.echo(f"{out}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 
@@ -41,16 +42,22 @@ from denpa.formatting import number
 _LANGUAGE_NAMES = {"en": "English", "ja": "日本語"}
 _CONTENTS = T(en="Contents", ja="目次")
 ROWS = 200  # of a folded table
+_POWER = re.compile(r"[-\u2212]?\d[\d.,]*e-\d+")
 _SHRUNK = T(
     en="Large images are shown with fewer pixels than the network saw.",
     ja="大きな画像は、ネットワークが見たものより画素数を減らして表示している。",
 )
 
 
+def _words(words: Words) -> Markup:
+    """Words in every language.  A browser may break a line after the hyphen of 1.9e-6; here it may not."""
+    return Markup(_POWER.sub(r'<span class="whole">\g<0></span>', both(words)))
+
+
 def _number(value: Number) -> Markup:
     """`<data value="exact">rounded</data>` and the unit."""
     exact = element("data", number_text(value), value=repr(value.value), title=repr(value.value))
-    return join(exact, Markup(" ") if value.unit else Markup(""), both(value.unit))
+    return join(exact, Markup(" ") if value.unit else Markup(""), _words(value.unit))
 
 
 def _cell(cell: Cell, head: bool, numeric: bool) -> Markup:
@@ -58,7 +65,7 @@ def _cell(cell: Cell, head: bool, numeric: bool) -> Markup:
     if isinstance(cell, (int, float)):
         cell = Number(cell)
     class_ = "number" if numeric else None
-    content = Markup("–") if cell is None else _number(cell) if isinstance(cell, Number) else both(cell)
+    content = Markup("–") if cell is None else _number(cell) if isinstance(cell, Number) else _words(cell)
     return element("th", content, scope="row", class_=class_) if head else element("td", content, class_=class_)
 
 
@@ -78,7 +85,7 @@ def _table(table: Table) -> Markup:
     columns = list(zip(*table.rows, strict=True)) or [()] * len(table.headings)
     numeric = [_is_number(cells) for cells in columns]
     heads = [
-        element("th", both(words), scope="col", class_="number" if right else None)
+        element("th", _words(words), scope="col", class_="number" if right else None)
         for words, right in zip(table.headings, numeric, strict=True)
     ]
     kept = thin_rows(len(table.rows), ROWS, set(table.keep)) if table.folded else range(len(table.rows))
@@ -86,25 +93,25 @@ def _table(table: Table) -> Markup:
         element("tr", *(_cell(cell, table.row_heads and i == 0, numeric[i]) for i, cell in enumerate(table.rows[k])))
         for k in kept
     ]
-    caption = element("caption", both(table.caption)) if table.caption and not table.folded else Markup("")
+    caption = element("caption", _words(table.caption)) if table.caption and not table.folded else Markup("")
     body = element("table", caption, element("thead", element("tr", *heads)), element("tbody", *rows))
-    fewer = element("p", both(_fewer(len(rows), len(table.rows))), class_="note")
+    fewer = element("p", _words(_fewer(len(rows), len(table.rows))), class_="note")
     scroll = element("div", body, fewer if len(rows) < len(table.rows) else Markup(""), class_="scroll")
-    return element("details", element("summary", both(table.caption)), scroll) if table.folded else scroll
+    return element("details", element("summary", _words(table.caption)), scroll) if table.folded else scroll
 
 
 def _text(text: Text) -> Markup:
     if text.kind == "code":
         return element("pre", element("code", both(text.words)))
-    return element("p", both(text.words), class_=None if text.kind == "plain" else text.kind)
+    return element("p", _words(text.words), class_=None if text.kind == "plain" else text.kind)
 
 
 def _highlights(block: Highlights) -> Markup:
     boxes = []
     for item in block.items:
-        value = _number(item.value) if isinstance(item.value, Number) else both(item.value)
-        remark = element("dd", both(item.remark), class_="remark") if item.remark else Markup("")
-        boxes.append(element("div", element("dt", both(item.name)), element("dd", value, class_="figure"), remark))
+        value = _number(item.value) if isinstance(item.value, Number) else _words(item.value)
+        remark = element("dd", _words(item.remark), class_="remark") if item.remark else Markup("")
+        boxes.append(element("div", element("dt", _words(item.name)), element("dd", value, class_="figure"), remark))
     return element("dl", *boxes, class_="highlights")
 
 
@@ -112,11 +119,11 @@ def _strip(chart: Thumbnails) -> Markup:
     """Images as a grid that follows the page's width."""
 
     def one(image: Thumbnail) -> Markup:
-        lines = [element("div", both(words)) for words in image.lines]
+        lines = [element("div", _words(words)) for words in image.lines]
         return element("figure", plots.thumbnail(image), element("figcaption", *lines))
 
     shrunk = any(max(image.pixels.shape[:2]) > plots.LARGEST for image in chart.images)
-    hint = element("p", both(_SHRUNK), class_="note") if shrunk else Markup("")
+    hint = element("p", _words(_SHRUNK), class_="note") if shrunk else Markup("")
     return join(element("div", *map(one, chart.images), class_="strip"), hint)
 
 
@@ -134,9 +141,9 @@ def _picture(picture: Picture, ids: Iterator[int]) -> Markup:
     """The drawing and, under it, the sentence that is also its text alternative."""
     key = f"figure-{next(ids)}"
     drawing = _drawing(picture.chart, key)
-    lines = [element("p", both(picture.description), id=key, class_="what")]
+    lines = [element("p", _words(picture.description), id=key, class_="what")]
     if picture.caption:
-        lines.append(element("p", both(picture.caption)))
+        lines.append(element("p", _words(picture.caption)))
     role = "group" if isinstance(picture.chart, Thumbnails) else "img"
     return element("figure", element("div", drawing, role=role, aria_labelledby=key), element("figcaption", *lines))
 
@@ -166,15 +173,17 @@ def _formula(block: Formula) -> Markup:
 
 
 def _section(section: Section, depth: int, ids: Iterator[int]) -> Markup:
-    title = element(f"h{min(depth, 6)}", both(section.title), id=section.key or None)
+    title = element(f"h{min(depth, 6)}", _words(section.title), id=section.key or None)
     return element("section", title, *(_block(block, depth + 1, ids) for block in section.blocks))
 
 
 def _contents(sections: tuple[Section, ...]) -> Markup:
     links = [
-        element("li", element("a", both(section.title), href=f"#{section.key}")) for section in sections if section.key
+        element("li", element("a", _words(section.title), href=f"#{section.key}"))
+        for section in sections
+        if section.key
     ]
-    heading = element("span", both(_CONTENTS), hidden="hidden", id="contents")
+    heading = element("span", _words(_CONTENTS), hidden="hidden", id="contents")
     return element("nav", heading, element("ul", *links), aria_labelledby="contents") if links else Markup("")
 
 
@@ -245,7 +254,7 @@ def page(
     ids = count(1)
     lead = [_block(block, 2, ids) for block in document.lead]
     sections = [_section(section, 2, ids) for section in document.sections]
-    header = element("header", _switch(), element("h1", both(document.title)), _contents(document.sections))
+    header = element("header", _switch(), element("h1", _words(document.title)), _contents(document.sections))
     run = [element("script", Markup(script))] if script else []  # this package's own text
     body = element(
         "body", *_choices(language), header, element("main", *lead, *([figure] if figure else []), *sections), *run

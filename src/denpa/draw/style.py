@@ -143,6 +143,7 @@ overflow-wrap:break-word}
 thead th{border-bottom:2px solid var(--rule);white-space:nowrap}
 tbody th{font-weight:500}
 .number{text-align:right;white-space:nowrap}
+.whole,data{white-space:nowrap}
 footer{margin-top:48px;padding-bottom:32px;color:var(--muted);font-size:.85rem}
 @media print{.switch,nav{display:none}body{font-size:11pt}h2,h3{break-after:avoid}figure,tr{break-inside:avoid}\
 main,header,footer{max-width:none;padding:0}.wide{width:auto;margin:0;transform:none}\
