@@ -119,3 +119,39 @@ def test_a_run_is_found_by_its_model_file(run: Path, tmp_path: Path, capfd: pyte
     for source in (run, tmp_path / "m.safetensors"):
         assert denpa("export", source, "-o", tmp_path / f"{source.stem}.onnx", capfd=capfd)[0] == 0
     assert (tmp_path / "run.onnx").read_bytes() == (tmp_path / "m.onnx").read_bytes()
+
+
+def test_every_kind_of_column_in_cp932(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Missing numbers and categories, dates, weights; numbers, classes and labels: checked on rows with values that
+    training had not."""
+    rng = np.random.default_rng(0)
+    header = ["広さ", "地区", "入居日", "重み", "家賃", "共益費", "種別", "ペット", "駐車場"]
+    lines = []
+    for i in range(240):
+        size, day = rng.uniform(20, 120), np.datetime64("2000-01-01") + int(rng.integers(0, 8000))
+        place = "" if rng.random() < 0.1 else str(rng.choice(["渋谷", "表参道", "①番街"]))
+        known = [f"{size:.1f}" if rng.random() > 0.1 else "", place, day, f"{rng.uniform(0.5, 2):.2f}"]
+        lines.append([*known, round(11 * size), round(20 + size), "高低中"[i % 3], int(size > 60), i % 2])
+    for name, places in (("train", None), ("rows", ["新宿", "", "渋谷"])):
+        with (tmp_path / f"{name}.csv").open("w", newline="", encoding="cp932") as file:
+            told = [[*line[:1], places[i % 3], *line[2:]] for i, line in enumerate(lines)] if places else lines
+            csv.writer(file).writerows([header, *told])
+    ways = {
+        "numbers": ("家賃,共益費", "--dtype", "float64", "--drop", "種別"),
+        "classes": ("種別", "--class-weight", "balanced", "--patience", "2", "--activation", "gelu"),
+        "labels": ("ペット,駐車場", "--task", "classification"),
+    }
+    table = ("--encoding", "cp932")
+    for name, (target, *more) in ways.items():
+        out, made = tmp_path / name, tmp_path / f"{name}.onnx"
+        options = ("--weight", "重み", "--epochs", "3", "--engine", "eager", "--quiet", "--out", out, *more)
+        code, _, err = denpa("train", tmp_path / "train.csv", "--target", target, *table, *options, capfd=capfd)
+        assert code == 0, err
+        checked = ("--check", tmp_path / "rows.csv", *table)
+        code, told_, err = denpa("export", out, "-o", made, *checked, capfd=capfd)
+        assert code == 0, err
+        assert "onnxruntime agrees on 240 rows" in told_
+        assert load_model(out).targets.kind == name
+    code, _, err = denpa("export", out, "-o", made, *table, capfd=capfd)
+    assert code == 2
+    assert "are for the rows of --check" in err

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from denpa.cli.arguments import run_argument
+from denpa.cli.data import dialect, text_options
 from denpa.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,14 +22,15 @@ _FORMATS = {"onnx": ".onnx", "safetensors": ".safetensors", "numpy": ".npz", "te
 @click.option("-f", "--format", "kind", type=click.Choice(list(_FORMATS)), help="Default: by the ending of -o.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="Write the file here.")
 @click.option("--check", "source", metavar="SOURCE", help="Of onnx: compare onnxruntime with denpa on these rows.")
-def export(run: Path, kind: str | None, out: Path, source: str | None) -> int:
+@text_options
+def export(run: Path, kind: str | None, out: Path, source: str | None, **text: Any) -> int:
     """Write RUN (a run folder or its model.safetensors) for other programs.
 
     onnx has the whole model: it predicts from raw columns, with scaling, class names and units inside.  safetensors and
     numpy have the weights alone, named and shaped as in PyTorch's nn.Sequential.  tensorboard writes the figures of
     every epoch as an event file into the folder that -o names.
 
-    Exit code 1 when --check finds a difference above 1e-6.
+    Exit code 1 when --check finds a difference above 1e-6.  --sep, --encoding and --header say how to read SOURCE.
     """
     from denpa.interop import state
     from denpa.interop.onnx_export import export_onnx
@@ -39,6 +41,8 @@ def export(run: Path, kind: str | None, out: Path, source: str | None) -> int:
         raise UsageError("the format is not known", got=f"-o {out}", want=", ".join(_FORMATS), fix="add -f onnx")
     if source is not None and kind != "onnx":
         raise UsageError("only an ONNX file can be checked", got=f"--check with {kind}", fix="leave --check out")
+    if source is None and any(value is not None for value in text.values()):
+        raise UsageError("--sep, --encoding and --header are for the rows of --check", fix="add --check SOURCE")
     if kind == "tensorboard":
         from denpa.train.run import Run
         from denpa.train.tensorboard import export as write_events
@@ -50,13 +54,14 @@ def export(run: Path, kind: str | None, out: Path, source: str | None) -> int:
     write(model, out)
     inside = "the whole model" if kind == "onnx" else "the weights alone, without scaling and class names"
     click.echo(f"{out}: {inside}, {out.stat().st_size:,} bytes")
-    return 0 if source is None else _checked(model, out, source)
+    return 0 if source is None else _checked(model, out, source, text)
 
 
-def _checked(model: Predictor, out: Path, source: str) -> int:
+def _checked(model: Predictor, out: Path, source: str, text: dict[str, Any]) -> int:
+    from denpa.data import read_inputs
     from denpa.interop.onnx_check import TOLERANCE, check_onnx
 
-    found = check_onnx(model, out, source)
+    found = check_onnx(model, out, read_inputs(source, model.inputs, dialect(**text)))
     labels = f", {found.labels:,} other classes" if model.targets.kind == "classes" else ""
     verdict = "agrees" if found else "does not agree"
     difference = f"largest difference {found.difference:.1e} of the largest logit (at most {TOLERANCE:.0e})"
