@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
+import tracemalloc
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -197,3 +200,113 @@ def test_no_model_yet(tmp_path: Path) -> None:
 def test_what_is_saved_is_loaded(trained: Trained, model: Predictor, tmp_path: Path) -> None:
     save_model(tmp_path / "again", model)
     assert (tmp_path / "again").read_bytes() == trained.run.model_path.read_bytes()
+
+
+# -- the bytes of the file, with the hash right: each rule of the format by its own message ----------------------------
+def repacked(data: bytes, change: Callable[[dict[str, Any], bytes], tuple[Any, bytes]]) -> bytes:
+    """The file with its header and arrays changed, and its hash right again.  The header may come back as text."""
+    size = int.from_bytes(data[:8], "little")
+    header, body = change(json.loads(data[8 : 8 + size]), data[8 + size :])
+    text = (header if isinstance(header, str) else json.dumps(header, separators=(",", ":"))).encode()
+    text += b" " * (-len(text) % 8)
+    made = bytearray(len(text).to_bytes(8, "little") + text + body)
+    at = made.index(mark := rb"\"sha256\":\"") + len(mark)
+    made[at : at + 64] = b"0" * 64
+    made[at : at + 64] = hashlib.sha256(made).hexdigest().encode()
+    return bytes(made)
+
+
+def entries(header: dict[str, Any]) -> list[dict[str, Any]]:
+    """The arrays' entries in the order of their bytes."""
+    found = [entry for name, entry in header.items() if name != "__metadata__"]
+    return sorted(found, key=lambda entry: entry["data_offsets"])
+
+
+def duplicate(header: dict[str, Any], body: bytes) -> tuple[str, bytes]:
+    """The first array named twice; Python's own parser would take the last one."""
+    text = json.dumps(header, separators=(",", ":"))
+    name, entry = next((name, entry) for name, entry in header.items() if name != "__metadata__")
+    return text[:-1] + f",{json.dumps(name)}:{json.dumps(entry)}}}", body
+
+
+def described_twice(header: dict[str, Any], body: bytes) -> tuple[dict[str, Any], bytes]:
+    header["__metadata__"]["denpa"] = header["__metadata__"]["denpa"][:-1] + ',"kind":"model"}'
+    return header, body
+
+
+def overlap(header: dict[str, Any], body: bytes) -> tuple[dict[str, Any], bytes]:
+    first, second = entries(header)[:2]
+    size = second["data_offsets"][1] - second["data_offsets"][0]
+    second["data_offsets"] = [first["data_offsets"][0], first["data_offsets"][0] + size]
+    return header, body
+
+
+def hole(header: dict[str, Any], body: bytes) -> tuple[dict[str, Any], bytes]:
+    at = entries(header)[0]["data_offsets"][1]
+    for entry in entries(header)[1:]:
+        entry["data_offsets"] = [place + 8 for place in entry["data_offsets"]]
+    return header, body[:at] + bytes(8) + body[at:]
+
+
+def trailing(header: dict[str, Any], body: bytes) -> tuple[dict[str, Any], bytes]:
+    return header, body + bytes(8)
+
+
+def short(header: dict[str, Any], body: bytes) -> tuple[dict[str, Any], bytes]:
+    return header, body[:-8]
+
+
+def claims(header: dict[str, Any], body: bytes) -> tuple[dict[str, Any], bytes]:
+    """A terabyte, in the shape and the offsets alike."""
+    last = entries(header)[-1]
+    last["shape"] = [1 << 38]
+    last["data_offsets"] = [last["data_offsets"][0], last["data_offsets"][0] + (1 << 40)]
+    return header, body
+
+
+def misfit(header: dict[str, Any], body: bytes) -> tuple[dict[str, Any], bytes]:
+    entries(header)[0]["shape"].append(2)
+    return header, body
+
+
+def unknown(header: dict[str, Any], body: bytes) -> tuple[dict[str, Any], bytes]:
+    entries(header)[0]["file"] = "../../weights.bin"
+    return header, body
+
+
+RULES: dict[str, tuple[Any, str]] = {
+    "an array named twice": (duplicate, "a key occurs twice"),
+    "a description with a key twice": (described_twice, "a key occurs twice"),
+    "two arrays in the same bytes": (overlap, "overlap others, leave a gap"),
+    "bytes between two arrays": (hole, "overlap others, leave a gap"),
+    "bytes after the last array": (trailing, "belong to no array"),
+    "fewer bytes than arrays": (short, "are missing"),
+    "a terabyte that is not there": (claims, "are missing"),
+    "a shape that its bytes do not fill": (misfit, "do not fit its shape"),
+    "an array that names a file": (unknown, "does not have dtype, shape and data_offsets"),
+}
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_file_that_breaks_a_rule_of_the_format(name: str, trained: Trained, tmp_path: Path) -> None:
+    change, told = RULES[name]
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(repacked(trained.run.model_path.read_bytes(), change))
+    tracemalloc.start()
+    try:
+        with pytest.raises(ModelFileError, match=told):
+            load_model(path)
+        assert tracemalloc.get_traced_memory()[1] < 4 * path.stat().st_size + (1 << 20)
+    finally:
+        tracemalloc.stop()
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_repacking_itself_is_harmless(trained: Trained, tmp_path: Path) -> None:
+    """The broken twin of the rules: without a change the bytes are the file's, and without a new hash it is refused."""
+    data, path = trained.run.model_path.read_bytes(), tmp_path / "model.safetensors"
+    path.write_bytes(repacked(data, lambda header, body: (header, body)))
+    load_model(path)
+    path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    with pytest.raises(ModelFileError, match="not those that were saved"):
+        load_model(path)
