@@ -159,6 +159,8 @@ def encode_columns(
         return None
     named = _names(base, columns, names, built.notes)
     W, b, output = built.layers[0]
+    if len(set(named)) < len(named):
+        raise fail(f"two of its columns get the same name: {listed(named)}")
     cells = [_cell(column, name) for column, name in zip(columns, named, strict=True)]
     width = sum(len(cell.slots) for cell in cells)
     if W.shape[0] * width > W.size + SQUARE:

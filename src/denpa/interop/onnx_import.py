@@ -297,8 +297,9 @@ def _targets(
     if not classes:
         return TargetEncoding("numbers", name, mean=_list(built.shift), std=_list(built.scale))
     if len(classes) != len(b) or len(set(classes)) != len(classes) or not all(classes) or len(b) < 2:
-        error = UsageError if asked else ModelFileError
-        raise error("the classes do not fit the outputs", got=listed(classes), want=f"{len(b)} different names")
+        if not asked:
+            raise fail(f"its classes do not fit its outputs, {len(b)}: {listed(classes)}")
+        raise UsageError("the classes do not fit the outputs", got=listed(classes), want=f"{len(b)} different names")
     if output == "identity":
         W, b = W * built.scale[:, None], b * built.scale + built.shift
         built.layers[-1] = (W, b, "softmax")
