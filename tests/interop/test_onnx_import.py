@@ -357,7 +357,8 @@ REFUSED = {
     "log-softmax inside": ([LINEAR, LOG, node("Gemm", "l", "c")], {"c": np.eye(2)}, "between two layers"),
     "an input twice": ([node("Concat", "x", "x", axis=1)], {}, "stands in it twice"),
     "weights that overflow": ([LINEAR, node("Mul", "h", "c")], {"c": [-3e38, 1.0], "W": W * 1e10}, "overflow"),
-    "one class": ([helper.make_node("MatMul", ["x", "c"], ["h"]), node("Softmax")], {"c": np.ones((3, 1))}, "classes do not fit"),
+    "one class": ([helper.make_node("MatMul", ["x", "c"], ["h"]), node("Softmax")], {"c": np.ones((3, 1))},
+                  "classes do not fit"),
     "a constant output": ([node("Identity", "W")], {}, "no output that depends"),
 }  # fmt: skip
 
