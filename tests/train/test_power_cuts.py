@@ -1,7 +1,8 @@
 """The power is cut: on a real ext4, what was acknowledged as saved is there when the disk is mounted again.
 
 The file system lives in an image. While a training writes to it, the image is copied: the copy has what had been sent
-to the disk, and nothing of what the system only held in memory. It is mounted as after a power cut, its journal replayed.
+to the disk, and nothing of what the system only held in memory. It is mounted as after a power cut: its journal is
+replayed.
 """
 
 from __future__ import annotations

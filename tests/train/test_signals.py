@@ -88,3 +88,21 @@ def test_a_stop_is_heard_between_the_batches_of_an_evaluation(tmp_path: Path) ->
         raise AssertionError("the run was asked very often")
     last = max(batch for _, batch in places)
     assert places.count((1, last)) >= 5, "asked before each of 3 batches of the evaluation, and of 8 that are measured"
+
+
+def test_a_stop_is_heard_while_kernels_are_compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A first use on a machine compiles for many seconds: no more than the kernel that is begun is waited for."""
+    pytest.importorskip("llvmlite")
+    from denpa.engine.native import build
+
+    monkeypatch.setenv("DENPA_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(build, "_addresses", {})
+    seen: list[build.Kernel] = []
+    monkeypatch.setattr(build, "watchers", [seen.append])
+    config, data = worker.settings(engine="native!", epochs=1), worker.dataset()
+    done = train(config, data, tmp_path / "run", should_stop=lambda: len(seen) == 3)
+    assert done.run.status == "stopped"
+    assert len(seen) == 3
+    assert checkpoint.latest(tmp_path / "run", pytest.fail) is not None
+    assert resume(tmp_path / "run", data).finished
+    assert build.watchers == [seen.append]

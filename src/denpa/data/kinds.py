@@ -216,13 +216,13 @@ def _refuse(scan: ColumnScan, role: Role, dated: bool = False) -> None:
             where=role.first(scan.infinite),
             got=shown(word),
             want="finite numbers",
-            fix=f"correct these cells, or take them as missing: --na {typed(word)}",
+            fix=f"correct these cells{_as_missing(word)}",
         )
     if not scan.text.count or dated:
         return
     comma = DECIMAL_COMMA.fullmatch(scan.text.cell)
     as_categories = typed(f"{role.name}=category")
-    fix = f"take them as missing: --na {typed(scan.text.cell)} ; or the column as categories: --type {as_categories}"
+    fix = f"correct these cells{_as_missing(scan.text.cell)} ; or the column as categories: --type {as_categories}"
     raise DataError(
         f"column {name}: {scan.text.count:,} of {scan.rows:,} cells are not numbers",
         where=role.first(scan.text),
@@ -230,6 +230,11 @@ def _refuse(scan: ColumnScan, role: Role, dated: bool = False) -> None:
         want=DECIMALS,
         fix="write decimals with a point (1.5 for 1,5)" if comma else fix,
     )
+
+
+def _as_missing(cell: str) -> str:
+    """The option that takes a cell for a missing one, unless nobody would type it."""
+    return f", or take them as missing: --na {typed(cell)}" if len(cell) <= 40 else ""
 
 
 def _no_missing(scan: ColumnScan, role: Role, as_number: bool) -> None:

@@ -19,6 +19,7 @@ import numpy as np
 from denpa.arrays import Array
 from denpa.data import batch_count
 from denpa.engine import Engine, Metrics, Program, Step
+from denpa.engine.native.build import asking
 from denpa.errors import TrainingError
 from denpa.explain.doctor_findings import Finding
 from denpa.nn import Network, optim, schedules
@@ -160,7 +161,8 @@ class Loop:
         TrainingError when something is not finite, or a save fails.
         """
         try:
-            self._run()
+            with asking(self.between):
+                self._run()
             finished = True
         except Stopped:
             self.save()

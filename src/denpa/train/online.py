@@ -22,6 +22,7 @@ from denpa.data.kinds import Column
 from denpa.data.schema import Schema
 from denpa.data.table import Coded, Layout
 from denpa.engine import Engine, Program
+from denpa.engine.native.build import asking
 from denpa.errors import DataError, DenpaError, TrainingError, UsageError
 from denpa.nn import Network
 from denpa.train import checkpoint, machine
@@ -30,6 +31,7 @@ from denpa.train.config import Config
 from denpa.train.faults import fault, finite
 from denpa.train.feeding import Batches
 from denpa.train.history import History
+from denpa.train.loop import Stopped
 from denpa.train.metrics import targets_for
 from denpa.train.run import METRICS
 from denpa.train.step import training_step
@@ -86,17 +88,24 @@ class Online:
         """Learn until the rows end; False when stopped before.  A checkpoint is on the disk either way, and also when
         a row cannot be used: DataError, TrainingError."""
         try:
-            while not self.should_stop():
-                block = self.arriving.next(WAIT)
-                if block is not None:
-                    self._learn(block)
-                elif self.arriving.ended:
-                    return True
-                if time.monotonic() - self._saved >= self.config.checkpoint_seconds:
-                    self.save()
+            with asking(self._between):
+                while True:
+                    self._between()
+                    block = self.arriving.next(WAIT)
+                    if block is not None:
+                        self._learn(block)
+                    elif self.arriving.ended:
+                        return True
+                    if time.monotonic() - self._saved >= self.config.checkpoint_seconds:
+                        self.save()
+        except Stopped:
             return False
         finally:
             self.save()
+
+    def _between(self) -> None:
+        if self.should_stop():
+            raise Stopped
 
     def save(self) -> None:
         """Metrics first, then the checkpoint that counts them."""

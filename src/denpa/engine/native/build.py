@@ -14,7 +14,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -149,6 +150,25 @@ def address(kernel: Kernel) -> int:
         with _lock:
             found = _addresses.get(kernel) or _addresses.setdefault(kernel, _load(kernel))
     return found
+
+
+@contextmanager
+def asking(ask: Callable[[], None]) -> Iterator[None]:
+    """In this block and thread, `ask` is called before each kernel that is compiled, and may raise to end it there.
+
+    A first use on a machine compiles for many seconds: a signal must not wait for all of it.
+    """
+    thread = threading.get_ident()
+
+    def watch(_: Kernel) -> None:
+        if threading.get_ident() == thread:
+            ask()
+
+    watchers.append(watch)
+    try:
+        yield
+    finally:
+        watchers.remove(watch)
 
 
 def _load(kernel: Kernel) -> int:
