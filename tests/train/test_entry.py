@@ -117,13 +117,12 @@ def test_settings_are_those_of_the_command_line(csv: Path, tmp_path: Path) -> No
         ({"epocs": 3}, "did you mean epochs"),
         ({"epochs": "3"}, "wrong type"),
         ({"hidden": [0]}, "hidden"),
-        ({"source": "x"}, "first argument"),
         ({"online": True}, "command line"),
     ],
 )
 def test_settings_that_cannot_be(csv: Path, settings: dict[str, Any], fragment: str, tmp_path: Path) -> None:
     with pytest.raises(dp.UsageError, match=fragment):
-        dp.train(csv, "bought", **settings) if "source" not in settings else dp.train(csv, **settings)
+        dp.train(csv, "bought", **settings)
     assert not (tmp_path / "runs").exists()
 
 

@@ -53,8 +53,6 @@ def train(
     if isinstance(hidden, int) and not isinstance(hidden, bool):
         settings["hidden"] = (hidden,)
     told = {"source": str(source) if isinstance(source, (str, Path)) else MEMORY, "target": target, **settings}
-    if "source" in settings:
-        raise UsageError("the source is the first argument, no setting", got=repr(settings["source"])[:60])
     if isinstance(source, Dataset) and target is None:
         told["target"] = source.target_name
     config = Config.from_mapping(told)
