@@ -74,7 +74,9 @@ ALLOWED_IMPORTS = {
 
 FILE_BUDGET, FUNCTION_BUDGET = 400, 60  # lines of code: no blank lines, comments or docstrings
 LONG_FILES: dict[str, str] = {}  # "ops/elementwise.py": "reason"
-LONG_FUNCTIONS: dict[str, str] = {}  # "train/loop.py:train": "reason"
+LONG_FUNCTIONS: dict[str, str] = {  # "train/loop.py:train": "reason"
+    "sklearn/estimators.py:__init__": "scikit-learn wants every parameter named there and stored as it came",
+}
 
 
 @dataclass(frozen=True)

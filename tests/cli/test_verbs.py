@@ -98,9 +98,9 @@ def test_runs_lists_what_is_there(run_denpa, table) -> None:
     assert "no runs in denpa-runs" in run_denpa("runs").stdout
     run_denpa("train", table, "--target", "sold", "--epochs", "1", "-q")
     listed = run_denpa("runs").stdout.splitlines()
-    assert len(listed) == 2
-    assert "finished" in listed[1]
-    assert "shop.csv" in listed[1]
+    assert len(listed) == 3
+    assert "finished" in listed[2]
+    assert "shop.csv" in listed[2]
     (fact,) = [json.loads(line) for line in run_denpa("runs", "--json").stdout.splitlines()]
     assert fact["epoch"] == fact["epochs"] == 1
     assert fact["evaluation"]["on"] == "valid"
@@ -162,7 +162,7 @@ BAD = {
     "missing file": (None, ["train", "f"], 2, "no such file"),
     "wrong target": ("a,y\n1,0\n2,1\n", ["train", "f", "--target", "z"], 3, "no column 'z'"),
     "ragged": ("a,b,y\n1,2,0\n3,4\n", ["train", "f", "--target", "y"], 3, "line 3"),
-    "text in a number column": ("a,y\n1,0\nx,1\n", ["train", "f", "--target", "y"], 3, "column 'a'"),
+    "text in a number column": ("a,y\n1,0\n2,1\n3,0\n4,1\n5,0\n6,1\n7,1\nx,1\n", ["train", "f", "--target", "y"], 3, "column 'a'"),
     "infinity": ("a,y\n1,0\ninf,1\n", ["train", "f", "--target", "y"], 3, "NaN or infinite"),
     "one class": ("a,y\n1,k\n2,k\n", ["train", "f", "--target", "y"], 3, "1 class"),
     "empty": ("", ["train", "f", "--target", "y"], 3, "empty"),
