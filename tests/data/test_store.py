@@ -185,6 +185,19 @@ def test_an_error_in_the_pieces_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.skipif(not hasattr(os, "posix_fadvise"), reason="this system takes no advice about files")
+def test_a_large_file_is_mapped_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, advice = np.array([9, 0, 9, 4]), []
+    small = write(tmp_path / "s.rows").take(rows)
+    honest = os.posix_fadvise
+    monkeypatch.setattr(os, "posix_fadvise", lambda *said: advice.append(said[1:]) or honest(*said))
+    write(tmp_path / "t.rows")
+    assert advice == []
+    monkeypatch.setattr(module, "DROPPED", 1)
+    assert np.array_equal(write(tmp_path / "t.rows").take(rows), small)
+    assert advice == [(0, 0, os.POSIX_FADV_DONTNEED)]
+
+
 def test_a_system_without_large_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path / "s.rows")
     rows = np.array([9, 0, 9, 4])

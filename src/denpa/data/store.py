@@ -27,8 +27,9 @@ from denpa.errors import DataError, ModelFileError, UsageError
 
 MAGIC = b"denpa rows 1\n"
 PAGE = 1 << 21  # of the header, most of it a hole that takes no disk: the names of 10,000 classes fit
-WRITTEN = 1 << 23  # bytes written at a time, from multiples of PAGE on: Linux then caches the file in pages of 2 MiB,
-# and each is mapped at once: a row is taken in 0.04 µs instead of 0.08, and in larger files the difference grows
+WRITTEN = 1 << 23  # bytes written at a time, from multiples of PAGE on: Linux then may cache the file in pages of 2 MiB
+DROPPED = 1 << 30  # bytes of a file from which on the system drops what it cached while writing, much of it pages of
+# 4 KiB when memory is nearly full: mapped again they are of 2 MiB, and a row of 10 GB takes 0.2 µs instead of 2
 WINDOW = 1 << 24  # bytes of the file that are mapped at a time
 CACHED = 1 << 12  # records looked at together: with 20 inputs they and their encoded form stay in a core's cache
 AHEAD = 1 << 28  # bytes between two looks at the free space
@@ -229,6 +230,9 @@ def write_store(
         told = about() if callable(about) else about
         file.seek(0)
         _write(file, memoryview(_encoded(key, count, fields, told, path)))
+    if count * record.itemsize >= DROPPED and hasattr(os, "posix_fadvise"):
+        with open(path, "rb") as written:
+            os.posix_fadvise(written.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def _advise(rows: mmap.mmap) -> None:
