@@ -162,7 +162,7 @@ BAD = {
     "missing file": (None, ["train", "f"], 2, "no such file"),
     "wrong target": ("a,y\n1,0\n2,1\n", ["train", "f", "--target", "z"], 3, "no column 'z'"),
     "ragged": ("a,b,y\n1,2,0\n3,4\n", ["train", "f", "--target", "y"], 3, "line 3"),
-    "text in a number column": ("a,y\n1,0\n2,1\n3,0\n4,1\n5,0\n6,1\n7,1\nx,1\n", ["train", "f", "--target", "y"], 3, "column 'a'"),
+    "text in a number column": ("a,y\n" + "1,0\n2,1\n" * 4 + "x,1\n", ["train", "f", "--target", "y"], 3, "column 'a'"),
     "infinity": ("a,y\n1,0\ninf,1\n", ["train", "f", "--target", "y"], 3, "NaN or infinite"),
     "one class": ("a,y\n1,k\n2,k\n", ["train", "f", "--target", "y"], 3, "1 class"),
     "empty": ("", ["train", "f", "--target", "y"], 3, "empty"),
