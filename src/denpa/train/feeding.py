@@ -23,7 +23,7 @@ from denpa.nn import Network
 from denpa.train.metrics import targets_for
 from denpa.train.weights import Weighing
 
-BLOCK = 3 << 24  # bytes of encoded rows in a block; two are held: in training, and ready or being fetched
+BLOCK = 1 << 25  # bytes of encoded rows in a block; two are held: in training, and ready or being fetched
 WAIT = 0.2  # seconds that the loop waits for a block before it looks at signals again
 
 
