@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from tests.train import worker
 
+from denpa.data import cache, streaming
 from denpa.errors import DataError, TrainingError, UsageError
-from denpa.train import checkpoint, loop
+from denpa.train import checkpoint, feeding, loop
 from denpa.train.loop import Loop, Progress
 from denpa.train.run import Run
 from denpa.train.training import train
@@ -106,6 +107,43 @@ def test_a_weight_that_relu_would_hide(tmp_path: Path, monkeypatch: pytest.Monke
 
     error = fails(tmp_path / "run", settings(), monkeypatch, spoil)
     assert "parameter 0.bias became infinite" in error.what
+
+
+def test_a_sample_weight_that_is_not_finite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def spoil(self: Any) -> None:
+        w = self.feed.data["w"].copy()
+        w[self.feed.order(1)[5:6]] = np.inf
+        self.feed.data = {**self.feed.data, "w": w}
+        rows.append(int(self.feed.order(1)[5:6][0]))
+
+    rows: list[int] = []
+    plain = worker.dataset
+    monkeypatch.setattr(worker, "dataset", lambda: replace(plain(), weights=np.linspace(1, 2, len(plain()))))
+    error = fails(tmp_path / "run", settings(), monkeypatch, spoil)
+    assert "a sample weight became infinite" in error.what
+    assert "step 1 (epoch 1, batch 1)" in str(error.where)
+    assert f"rows {rows[-1] + 1}" in str(error.got)
+
+
+def test_a_nan_in_rows_from_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Streamed: the row is named by its number in the source, not by its place in a block."""
+    monkeypatch.setattr(cache, "folder", lambda: tmp_path / "cache")
+    honest = feeding.Encoder.__call__
+    bad = 17
+
+    def encode(self: Any, rows: Any) -> Any:
+        data = honest(self, rows)
+        x = data["x"].copy()
+        x[np.asarray(rows) == bad, 2] = np.nan
+        return {**data, "x": x}
+
+    monkeypatch.setattr(feeding.Encoder, "__call__", encode)
+    stored = streaming.on_disk(worker.dataset())
+    with pytest.raises(TrainingError, match="an input became NaN") as caught:
+        train(settings(valid=0.0, monitor="last"), stored, tmp_path / "run")
+    assert f"rows {bad + 1}" in str(caught.value.got)
+    assert "step " in str(caught.value.where)
+    assert Run(tmp_path / "run").status == "failed"
 
 
 def test_a_learning_rate_that_is_not_finite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from denpa.train.feeding import Batches
 from denpa.train.step import NEW
 
 SHOWN = 8  # row numbers in a message
+_GIVEN = {"x": "an input", "t": "a target", "w": "a sample weight", "learning_rate": "the learning rate"}
 
 
 def finite(values: Mapping[str, Array]) -> bool:
@@ -62,7 +63,7 @@ def _kind(value: Array) -> str:
 
 def _what(node: Node, name: str | None) -> str:
     if name is not None:
-        return {"x": "an input", "t": "a target", "learning_rate": "the learning rate"}.get(name, f"parameter {name}")
+        return _GIVEN.get(name, f"parameter {name}")
     return "the loss" if node.role is not None and node.role.kind == "loss" else "a value"
 
 
