@@ -39,8 +39,9 @@ class Config:
     valid, test: fractions of the rows that are kept out; split: by what, see `data.splits`.  clip: largest global
     gradient norm, 0 for none.  monitor: the figure whose best epoch gives the weights that are kept; "auto":
     valid_loss, without validation rows "last".  patience: epochs without one better by more than min_delta after
-    which training stops, 0 for never.  threads: of the linear algebra library, 0 to choose by the size of a step.  checkpoint_seconds: the
-    longest time between two checkpoints.  doctor: whether the training is watched for what ails it.
+    which training stops, 0 for never.  threads: of the linear algebra library, 0 to choose by the size of a step.
+    checkpoint_seconds: the longest time between two checkpoints.  doctor: whether the training is watched for what
+    ails it.
     """
 
     source: str = "digits"
