@@ -236,7 +236,7 @@ class Estimator(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
             context.call_on_fit_task_end(**known, reconstruction_attributes={})
         if self.tol and not incremental and not loop.stopped_early:
             warnings.warn(
-                f"the training ended after max_iter={self.max_iter} epochs, and the loss was still falling",
+                f"the training ended after max_iter={self.max_iter} epochs, before the loss had settled",
                 ConvergenceWarning,
                 stacklevel=4,
             )
