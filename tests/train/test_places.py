@@ -51,8 +51,9 @@ def fill(disk: Path, left: int) -> None:
 def levels(disk: Path, tmp_path: Path, lefts: list[int], monkeypatch: pytest.MonkeyPatch) -> tuple[int, int]:
     """How many trainings ended well and how many failed, one for each number of bytes that were left for it."""
     monkeypatch.setattr(loop, "CALL_SECONDS", 0.0)
-    train(settings(), worker.dataset(), tmp_path / "reference" / "run")
-    want = worker.bits(tmp_path / "reference" / "run")
+    reference = tmp_path / f"reference-{len(lefts)}-{lefts[-1]}" / "run"
+    train(settings(), worker.dataset(), reference)
+    want = worker.bits(reference)
     saved, errors = 0, []
     for left in lefts:
         fill(disk, left)
