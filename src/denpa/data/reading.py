@@ -98,7 +98,8 @@ def read(
         if kind in TABLES:
             chosen = replace(options or Options(), target=target, task=task)
             table = rows_with_target(_table(file, kind, chosen.dialect, chosen), chosen)
-            if streaming.chosen(stream, file, bool(file.packing), say):
+            packed = bool(file.packing) or kind == "parquet"
+            if streaming.chosen(stream, file, packed, say):
                 return streaming.stored_table(table, chosen, say)
             return read_table(table, chosen)
         if kind == "npy":
