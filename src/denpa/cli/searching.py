@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -129,7 +130,8 @@ def tune(
     if not quiet:
         for name, part in space.items():
             click.echo(f"search: {name}={part}")
-    with stop_on_signals([]) as should_stop:
+    came: list[int] = []
+    with stop_on_signals(came) as should_stop:
         found = go(
             config,
             data,
@@ -143,7 +145,8 @@ def tune(
             on_trial=lambda search, trial: None if quiet else click.echo(_line(search, trial, trials)),
             should_stop=should_stop,
         )
-    return _told(found, trials, as_json)
+    code = _told(found, trials, as_json)
+    return 128 + signal.SIGTERM if code == EXIT_INTERRUPTED and signal.SIGTERM in came else code
 
 
 def _told(found: Search, trials: int, as_json: bool) -> int:
