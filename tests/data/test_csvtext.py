@@ -72,7 +72,7 @@ def test_a_wrong_encoding_names_its_place(tmp_path: Path) -> None:
     content = "a,b\n1,é\n2,x\n".encode("latin-1")
     for block in (1 << 20, 4):  # the place does not depend on where a block ends
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(csvtext, "MIB", block)
+            patch.setattr(csvtext, "BLOCK", block)
             with refused("not UTF-8", "line 2, byte 7", "--encoding"), source(tmp_path, content) as found:
                 rows(found)
     with refused("not CP932", "--encoding"), source(tmp_path, b"a,b\n1,\x81\n", Dialect(encoding="cp932")) as found:
@@ -118,7 +118,7 @@ def test_what_the_csv_module_writes_comes_back(
 ) -> None:
     folder = tmp_path_factory.getbasetemp()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(csvtext, "MIB", block)
+        patch.setattr(csvtext, "BLOCK", block)
         patch.setattr(csvtext, "CHUNK", 6)
         patch.setattr(csvtext, "LONGEST_LINE", 1 << 20)
         with source(folder, table([["a", "b", "c"], *cells]), Dialect(",", "utf-8", True)) as found:
@@ -143,7 +143,7 @@ def test_blocks_change_nothing(lines: list[str], block: int, end: str) -> None:
     def told(size: int) -> list[object]:
         found: list[object] = []
         with pytest.MonkeyPatch.context() as patch, opened(path) as file:
-            patch.setattr(csvtext, "MIB", size)
+            patch.setattr(csvtext, "BLOCK", size)
             patch.setattr(csvtext, "SAMPLE", 1)
             try:
                 for piece in CsvSource(file, Dialect(",")).chunks(["b", "a"]):

@@ -249,7 +249,7 @@ def test_roles_need_a_value_in_every_row(name: str, cells: list[Any], parts: lis
 
 def test_the_pass_takes_flat_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(csvtext, "CHUNK", 4096)
-    monkeypatch.setattr(csvtext, "MIB", 1 << 14)
+    monkeypatch.setattr(csvtext, "BLOCK", 1 << 14)
     monkeypatch.setattr("denpa.data.schema.KEYS", 1 << 10)
     monkeypatch.setattr("denpa.data.schema.VALUES", 1 << 10)
 
