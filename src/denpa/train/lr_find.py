@@ -135,7 +135,7 @@ def _judged(rates: Floats, losses: Floats) -> Sweep:
     start = float(losses[: max(10, len(losses) // 5)].mean())  # where the rate is too small to change anything
     bottom = int(smoothed.argmin())
     fall = start - smoothed[bottom]
-    if not fall > FALL * abs(start):
+    if bottom < 2 or not fall > FALL * abs(start):  # the first batches' own noise is no valley either
         return Sweep(*given, None, "the loss never fell by 5 %: there is no valley")
     if bottom == len(losses) - 1:
         return Sweep(*given, None, "the loss was still falling at the highest rate: try a higher one")
