@@ -129,3 +129,10 @@ def test_what_cannot_be_meant(arguments: list[str], code: int, words: str, run_d
     done = run_denpa(*arguments)
     assert (done.returncode, words in done.stderr) == (code, True), done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_several_targets_with_commas_or_by_repeating(run_denpa, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a,u,v\n" + "".join(f"{i},{i / 7},{-i / 3}\n" for i in range(40)))
+    for given in (("--target", "u,v"), ("--target", "u", "--target", "v")):
+        columns = json.loads(run_denpa("data", "t.csv", *given, "--json").stdout)["columns"]
+        assert [c["name"] for c in columns if c["kind"] == "target"] == ["u", "v"]

@@ -119,3 +119,9 @@ def test_a_line_that_is_damaged_is_named(tmp_path: Path) -> None:
 def test_nan_never_gets_into_the_history(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON"):
         History(tmp_path / "m").append({"loss": float("nan")})
+
+
+def test_a_model_file_is_no_run_folder(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"x")
+    with pytest.raises(ModelFileError, match="--file SOURCE"):
+        Run(tmp_path / "model.safetensors")

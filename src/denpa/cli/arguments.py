@@ -35,3 +35,13 @@ class RunReference(click.ParamType[Path]):
 
 
 run_argument = click.argument("run", type=RunReference())
+
+
+def joined(ctx: click.Context, param: click.Parameter, names: tuple[str, ...]) -> str | None:
+    """Several columns, given with commas or by repeating the option."""
+    return ",".join(names) or None
+
+
+target_option = click.option(
+    "--target", multiple=True, callback=joined, metavar="COLUMN", help="The column to predict; several with commas."
+)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from denpa.cli.arguments import target_option
 from denpa.errors import UsageError
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def dialect(sep: str | None, encoding: str | None, header: bool | None) -> Diale
 
 @click.command("data")
 @click.argument("file")
-@click.option("--target", metavar="COLUMN", help="The column to predict; several with commas.")
+@target_option
 @click.option("--task", type=click.Choice(["auto", "classification", "regression"]), default="auto", show_default=True)
 @table_options
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Write the schema here, to edit and train by.")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from denpa.cli import figures, online, progress
-from denpa.cli.arguments import RUNS, run_argument, runs_folder
+from denpa.cli.arguments import RUNS, run_argument, runs_folder, target_option
 from denpa.cli.data import settings, table_options
 from denpa.errors import EXIT_INTERRUPTED, DenpaError, UsageError
 from denpa.formatting import duration
@@ -36,7 +36,7 @@ def units(ctx: click.Context, param: click.Parameter, text: str) -> tuple[int, .
 
 @click.command()
 @click.argument("source")
-@click.option("--target", metavar="COLUMN", help="The column to predict; several with commas (tables only).")
+@target_option
 @click.option("--task", type=click.Choice(["auto", "classification", "regression"]), default="auto", show_default=True)
 @table_options
 @click.option("--hidden", default="50", show_default=True, callback=units, help="Hidden units: 50, or 64,32; none.")

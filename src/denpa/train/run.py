@@ -169,6 +169,12 @@ def _write_info(path: Path, info: Mapping[str, Any]) -> None:
 
 def _read_info(path: Path) -> dict[str, Any]:
     file = path / INFO
+    if path.is_file():
+        raise ModelFileError(
+            "this is a file, and what was asked for needs a run folder: its data and its history",
+            where=str(path),
+            fix="name the run's folder; trace and explain take rows of another source, too: --file SOURCE",
+        )
     if not file.is_file():
         raise ModelFileError(
             "this is no run folder",
