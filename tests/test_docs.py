@@ -251,13 +251,15 @@ def cases() -> list[object]:
 
 @pytest.fixture(scope="session")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Ran]:
-    """Runs a document once, however many of its blocks ask."""
-    done: dict[Path, Ran] = {}
+    """Runs a document once, however many of its blocks ask; two languages of it, with the same code, share that run."""
+    done: dict[tuple[object, ...], Ran] = {}
 
     def once(path: Path) -> Ran:
-        if path not in done:
-            done[path] = run(path.read_text(encoding="utf-8"), tmp_path_factory.mktemp("document"))
-        return done[path]
+        text = path.read_text(encoding="utf-8")
+        key = tuple(signature(text))
+        if key not in done:
+            done[key] = run(text, tmp_path_factory.mktemp("document"))
+        return done[key]
 
     return once
 
