@@ -44,6 +44,7 @@ def test_as_constructed(estimator: Any, check: Any) -> None:
     check(estimator)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @parametrize_with_checks(
     [kind(**settings) for settings in VARIANTS.values() for kind in BOTH], expected_failed_checks=expected
