@@ -275,4 +275,7 @@ RIVALS: dict[str, tuple[str | None, Callable[[Workload], Train]]] = {  # name â†
     "JAX jit + scan": ("jax", jax_scan),
     "scikit-learn": ("sklearn", scikit_learn),
 }
-CANNOT = {("scikit-learn", "squared"): "its classifier has no squared error"}  # (candidate, loss): why it is left out
+CANNOT = {  # (candidate, loss or optimiser): why it is left out
+    ("scikit-learn", "squared"): "its classifier has no squared error",
+    ("scikit-learn", "adam"): "its Adam adds epsilon elsewhere and reaches another loss",
+}

@@ -59,8 +59,9 @@ def candidates(w: Workload, left_out: list[str]) -> dict[str, Train]:
     for name, (package, make) in RIVALS.items():
         if name not in chosen or (package is not None and find_spec(package) is None):
             continue
-        if (name, w.loss) in CANNOT:
-            left_out.append(f"{name}, {CANNOT[name, w.loss]}")
+        reasons = [CANNOT[name, key] for key in (w.loss, w.optimizer) if (name, key) in CANNOT]
+        if reasons:
+            left_out.append(f"{name}, {reasons[0]}")
             continue
         loss = make(w)(rows)
         reference = loss if reference is None else reference
